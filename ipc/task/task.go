@@ -45,8 +45,10 @@ type Task struct {
 
 	// RetryOf is the ended task that this one repeats, RootID the first of that line (its own ID if
 	// it repeats none).
-	RetryOf    ID   `json:"retry_of,omitempty"`
-	RootID     ID   `json:"root_id,omitempty"`
+	RetryOf ID `json:"retry_of,omitempty"`
+	RootID  ID `json:"root_id,omitempty"`
+	// RetriedBy is the latest task that repeats this one.
+	RetriedBy  ID   `json:"retried_by,omitempty"`
 	ParentID   ID   `json:"parent_id,omitempty"`
 	ScheduleID ID   `json:"schedule_id,omitempty"`
 	DependsOn  []ID `json:"depends_on,omitempty"`
