@@ -1,0 +1,13 @@
+package socket
+
+import "path/filepath"
+
+// MaxPath is the longest socket path, in bytes: sun_path has 108, the last one is a zero.
+const MaxPath = 107
+
+const (
+	systemState  = "/var/lib/durable"
+	systemSocket = "/run/durable/" + socketName
+)
+
+func stateDir(home string) string { return filepath.Join(home, ".local", "state", "durable") }
