@@ -1,0 +1,113 @@
+// Command durabled is the daemon that owns the tasks: it keeps them in a store, runs their jobs and
+// serves the local API on a socket.
+//
+// # Design
+//
+// Wiring only: everything it does is in package daemon. Flags are cobra's, as in durablectl.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"durable/daemon"
+	"durable/daemon/store"
+	"durable/ipc/socket"
+	"durable/ipc/task"
+)
+
+func main() { os.Exit(Main()) }
+
+// Main runs durabled with the process's arguments and returns its exit status.
+func Main() int {
+	root := &cobra.Command{
+		Use: "durabled", Short: "The daemon that owns durable's tasks",
+		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.AddCommand(runCommand(), restoreCommand())
+	if err := root.Execute(); err != nil {
+		report(os.Stderr, err)
+		var known *task.Error
+		if errors.As(err, &known) {
+			return max(1, known.Code.ExitStatus())
+		}
+		return 1
+	}
+	return 0
+}
+
+func report(w io.Writer, err error) {
+	_, _ = fmt.Fprintf(w, "durabled: error: %v\n", err)
+	if e := task.AsError(err); e.Hint != "" {
+		_, _ = fmt.Fprintf(w, "hint: %s\n", e.Hint)
+	}
+}
+
+func runCommand() *cobra.Command {
+	var (
+		slots int
+		lives string
+		debug bool
+	)
+	cmd := &cobra.Command{
+		Use: "run", Short: "Run the daemon in the foreground", Args: cobra.NoArgs,
+		Long: "Run the daemon in the foreground until SIGTERM, SIGINT or durablectl shutdown.\n" +
+			"Its state lies where durablectl status says; " + socket.EnvHome + " moves all of it to one folder.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if slots < 0 || slots > maxSlots {
+				return task.Errorf(task.InvalidArgument, "--slots %d: want 1 to %d", slots, maxSlots)
+			}
+			paths, err := socket.DefaultPaths()
+			if err != nil {
+				return err
+			}
+			level := slog.LevelInfo
+			if debug {
+				level = slog.LevelDebug
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			context.AfterFunc(ctx, stop) // a second signal ends the process at once
+			return daemon.New(daemon.Config{
+				Paths: paths, Slots: slots, Lives: task.Lives(lives),
+				Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+			}).Run(ctx)
+		},
+	}
+	cmd.Flags().IntVar(&slots, "slots", 0, "how many tasks run at once (default 8)")
+	cmd.Flags().BoolVar(&debug, "debug", false, "log more")
+	cmd.Flags().StringVar(&lives, "lives", string(task.LivesForeground), "what ends this daemon, for status")
+	_ = cmd.Flags().MarkHidden("lives") // said by whoever starts a daemon for somebody
+	return cmd
+}
+
+// maxSlots bounds --slots: each slot may hold a job's memory and open files.
+const maxSlots = 1000
+
+func restoreCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "restore BACKUP", Short: "Make a new store of a backup", Args: cobra.ExactArgs(1),
+		Long: "Make a new store of a backup, while no daemon runs. Tasks that had not ended come back paused:\n" +
+			"what they did since the backup is not known to it. durablectl resume lets each go on.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			paths, err := socket.DefaultPaths()
+			if err != nil {
+				return err
+			}
+			if err := store.Restore(args[0], paths.State); err != nil {
+				return err
+			}
+			fmt.Printf("restored %s into %s\n", args[0], paths.State)
+			return nil
+		},
+	}
+}

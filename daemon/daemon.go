@@ -1,0 +1,229 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"durable/daemon/engine"
+	"durable/daemon/job"
+	"durable/daemon/store"
+	"durable/ipc/localapi"
+	"durable/ipc/socket"
+	"durable/ipc/task"
+)
+
+// Config is what a Daemon is made of.
+type Config struct {
+	Paths socket.Paths
+	// Kinds are what it can run; nil is [Kinds].
+	Kinds []job.Kind
+	// Slots is how many attempts run at once; 0 is engine.DefaultSlots.
+	Slots int
+	// StopGrace is how long attempts have to return when the daemon leaves; 0 is the engine's default.
+	StopGrace time.Duration
+	Lives     task.Lives
+	Logger    *slog.Logger
+	// Hook is called at named points of engine and store, for crash tests; nil in production.
+	Hook func(point string)
+	// Wrap, if set, puts something between engine and store, for tests of what fails there.
+	Wrap func(*store.Store) engine.Store
+	// Ready, if set, is called once, when the socket takes requests.
+	Ready func()
+}
+
+// Daemon runs once.
+type Daemon struct {
+	cfg      Config
+	log      *slog.Logger
+	shutdown chan task.ShutdownRequest // capacity 1
+}
+
+// shutdownGrace is how long requests that are under way have, after the engine has ended.
+const shutdownGrace = 2 * time.Second
+
+// New returns a Daemon that does nothing until Run.
+func New(cfg Config) *Daemon {
+	if cfg.Kinds == nil {
+		cfg.Kinds = Kinds()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Lives == "" {
+		cfg.Lives = task.LivesForeground
+	}
+	return &Daemon{cfg: cfg, log: cfg.Logger, shutdown: make(chan task.ShutdownRequest, 1)}
+}
+
+// Run does the daemon's whole life and returns when it is over: nil after a stop that was asked for, by
+// ctx or by a client; an error if it could not start or must not go on.
+func (d *Daemon) Run(ctx context.Context) error {
+	paths := d.cfg.Paths
+	if err := prepareState(paths.State); err != nil {
+		return err
+	}
+	lock, err := lockState(paths)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if err := os.Remove(paths.Stopped); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove the mark of a deliberate stop: %w", err)
+	}
+	var committed atomic.Pointer[engine.Engine] // set below; the store commits before that only when it migrates
+	st, err := store.Open(store.Options{
+		Dir: paths.State, Logger: d.log, Hook: d.cfg.Hook,
+		OnCommit: func() {
+			if eng := committed.Load(); eng != nil {
+				eng.Committed()
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := st.Close(); err != nil {
+			d.log.Error("close store", "error", err)
+		}
+	}()
+	eng := d.engine(st)
+	committed.Store(eng)
+	if err := eng.Recover(ctx); err != nil {
+		return err
+	}
+	return d.serve(ctx, eng)
+}
+
+func (d *Daemon) engine(st *store.Store) *engine.Engine {
+	host, _ := os.Hostname() // a name for people; none is no reason not to start
+	var backing engine.Store = st
+	if d.cfg.Wrap != nil {
+		backing = d.cfg.Wrap(st)
+	}
+	return engine.New(engine.Config{
+		Store: backing, Kinds: d.cfg.Kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
+		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook,
+		Identity: engine.Identity{Version: task.Version(), Lives: d.cfg.Lives, Paths: task.Paths{
+			Socket: d.cfg.Paths.Socket, State: d.cfg.Paths.State, Store: d.cfg.Paths.Store, Config: d.cfg.Paths.Config,
+		}},
+		Shutdown: func(req task.ShutdownRequest) {
+			select {
+			case d.shutdown <- req:
+			default: // on its way out already
+			}
+		},
+	})
+}
+
+// serve opens the door and runs the engine until it is time to leave.
+func (d *Daemon) serve(ctx context.Context, eng *engine.Engine) error {
+	var opts []socket.Option
+	if d.cfg.Paths.System {
+		opts = append(opts, socket.ForSystem())
+	}
+	listener, err := socket.Listen(d.cfg.Paths.Socket, opts...)
+	if err != nil {
+		return err
+	}
+	handler := localapi.New(eng, localapi.Options{Log: d.log, Metrics: metricsHandler(eng)})
+	server := handler.Server()
+	d.log.Info("serving", "socket", d.cfg.Paths.Socket, "pid", os.Getpid(), "version", task.Version())
+
+	group, running := errgroup.WithContext(ctx)
+	leave, stop := context.WithCancel(running)
+	defer stop()
+	group.Go(func() error {
+		defer closeServer(server)
+		return eng.Run(leave)
+	})
+	group.Go(func() error { return serveHTTP(server, listener) })
+	group.Go(func() error { return d.awaitShutdown(leave, stop) })
+	if d.cfg.Ready != nil {
+		d.cfg.Ready()
+	}
+	err = group.Wait()
+	d.log.Info("left", "error", err)
+	return err
+}
+
+// awaitShutdown turns a client's request into the end of leave.
+func (d *Daemon) awaitShutdown(leave context.Context, stop context.CancelFunc) error {
+	select {
+	case <-leave.Done():
+		return nil
+	case req := <-d.shutdown:
+		defer stop()
+		d.log.Info("asked to leave", "restart", req.Restart)
+		if req.Restart {
+			return nil
+		}
+		if err := os.WriteFile(d.cfg.Paths.Stopped, []byte("durablectl shutdown\n"), 0o600); err != nil {
+			d.log.Warn("cannot mark the deliberate stop: clients may start the daemon again", "error", err)
+		}
+		return nil
+	}
+}
+
+func serveHTTP(server *http.Server, listener net.Listener) error {
+	err := server.Serve(listener)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve: %w", err)
+}
+
+// closeServer lets requests that are under way finish, for a moment.
+func closeServer(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+	}
+}
+
+// prepareState makes the state folder, or says why it cannot be used.
+func prepareState(dir string) error {
+	hint := "set " + socket.EnvHome + " to a folder that you can write to"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return task.Errorf(task.FailedPrecondition, "state folder: %w", err).WithHint("%s", hint)
+	}
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return task.Errorf(task.FailedPrecondition, "state folder %s: not a folder", dir).WithHint("%s", hint)
+	}
+	return nil
+}
+
+// lockState makes this the only daemon of its state folder, and writes down who holds it.
+func lockState(paths socket.Paths) (*socket.Lock, error) {
+	lock, err := socket.TryLock(paths.Lock)
+	switch {
+	case errors.Is(err, socket.ErrLocked):
+		holder, _ := os.ReadFile(paths.Lock)
+		return nil, task.Errorf(task.FailedPrecondition, "another daemon (%s) has the state folder %s", holderName(holder), paths.State).
+			WithHint("durablectl status shows it; a second instance needs a %s of its own", socket.EnvHome)
+	case err != nil:
+		return nil, task.Errorf(task.FailedPrecondition, "lock state folder: %w", err).
+			WithHint("set %s to a folder that you can write to", socket.EnvHome)
+	}
+	// For people only: the lock is what counts.
+	_ = os.WriteFile(paths.Lock, fmt.Appendf(nil, "pid %d", os.Getpid()), 0o600)
+	return lock, nil
+}
+
+func holderName(b []byte) string {
+	if len(b) == 0 || len(b) > 40 {
+		return "pid unknown"
+	}
+	return string(b)
+}

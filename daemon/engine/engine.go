@@ -1,0 +1,271 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"durable/daemon/job"
+	"durable/daemon/store"
+	"durable/ipc/task"
+)
+
+// Store is what the engine needs of *store.Store; tests put one in between that fails.
+type Store interface {
+	Update(ctx context.Context, class store.Class, fn func(*store.Tx) error) error
+	View(fn func(*store.Tx) error) error
+	Failed() <-chan struct{}
+	Err() error
+	Full() bool
+	Info() store.Info
+	Backup(ctx context.Context, path string, withSecrets bool) (task.BackupResult, error)
+}
+
+// Config is what an Engine is made of.
+type Config struct {
+	Store Store
+	Kinds []job.Kind
+	// TasksDir holds a folder per task, with its logs and artifacts.
+	TasksDir string
+	// Slots is how many attempts run at once; 0 is [DefaultSlots].
+	Slots int
+	// StopGrace is how long Run waits for attempts when it stops; 0 is [DefaultStopGrace].
+	StopGrace time.Duration
+	// Host names this machine in records.
+	Host string
+	// Identity is what Info says besides the engine's own.
+	Identity Identity
+	// Shutdown is called once for each accepted Shutdown request.
+	Shutdown func(task.ShutdownRequest)
+	Logger   *slog.Logger
+	// Hook is called at named points, for crash tests; nil in production.
+	Hook func(point string)
+}
+
+// Identity is the part of task.Info that the daemon knows and the engine does not.
+type Identity struct {
+	Version string
+	Lives   task.Lives
+	Paths   task.Paths
+}
+
+// Defaults and limits.
+const (
+	DefaultSlots     = 8
+	DefaultStopGrace = 10 * time.Second
+	// FlushInterval is how long a progress report may be in memory only.
+	FlushInterval = time.Second
+	// MaxResult is the largest result of a task, in bytes of JSON.
+	MaxResult = 1 << 20
+	// MaxAttemptsKept is how many ended attempts a task tells of.
+	MaxAttemptsKept = 20
+)
+
+// Engine implements task.Service. Its methods may be called from any goroutine between New and the end
+// of Run.
+type Engine struct {
+	task.UnimplementedService
+
+	cfg   Config
+	store Store
+	kinds map[string]job.Kind
+	log   *slog.Logger
+	began time.Time
+
+	wake  chan struct{} // capacity 1: something may be ready, or a slot free
+	hub   *hub
+	live  *progressBook
+	group sync.WaitGroup // attempts, flushes, cleanings
+
+	mu       sync.Mutex
+	running  map[task.ID]*attempt // attempts that hold a slot
+	waiters  map[task.ID]*waiter
+	draining bool
+	stopping bool
+
+	fatal     chan error // capacity 1: an error that ends the engine
+	submitted atomic.Uint64
+	started   atomic.Uint64
+	ended     atomic.Uint64
+	disk      diskMeter
+}
+
+var _ task.Service = (*Engine)(nil)
+
+// New returns an engine that does nothing yet: call Recover, then Run. It panics on a Config that
+// names a kind twice or lacks a store.
+func New(cfg Config) *Engine {
+	if cfg.Store == nil {
+		panic("engine: no store")
+	}
+	if cfg.Slots == 0 {
+		cfg.Slots = DefaultSlots
+	}
+	if cfg.StopGrace == 0 {
+		cfg.StopGrace = DefaultStopGrace
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Hook == nil {
+		cfg.Hook = func(string) {}
+	}
+	e := &Engine{
+		cfg: cfg, store: cfg.Store, kinds: map[string]job.Kind{}, log: cfg.Logger, began: time.Now(),
+		wake: make(chan struct{}, 1), hub: newHub(),
+		running: map[task.ID]*attempt{}, waiters: map[task.ID]*waiter{}, fatal: make(chan error, 1),
+	}
+	e.live = newProgressBook(e.flushLater)
+	e.disk.root = cfg.TasksDir
+	for _, k := range cfg.Kinds {
+		name := k.Describe().Name
+		if _, twice := e.kinds[name]; twice {
+			panic("engine: two kinds named " + name)
+		}
+		e.kinds[name] = k
+	}
+	return e
+}
+
+// Committed tells the engine that the journal has grown; the store calls it after each commit.
+func (e *Engine) Committed() { e.hub.committed() }
+
+// Run picks up tasks and runs them until ctx is done, then stops what runs: its tasks stay
+// recoverable. It returns nil after such a stop, also when an attempt did not return within the grace
+// (its task is found running at the next start and recovered). Any other error means that
+// the store cannot be trusted any more and the process has to end.
+func (e *Engine) Run(ctx context.Context) error {
+	err := e.schedule(ctx)
+	e.mu.Lock()
+	e.stopping = true
+	for _, a := range e.running {
+		a.end(job.ErrStop)
+	}
+	e.mu.Unlock()
+	left := e.drain()
+	e.live.stop()
+	e.hub.close()
+	switch {
+	case err != nil:
+		return err
+	case left > 0:
+		e.log.Warn("attempts did not stop in time; their tasks are recovered at the next start", "attempts", left)
+	}
+	return nil
+}
+
+// drain waits for all goroutines of the engine, at most the grace, and returns how many attempts are left.
+func (e *Engine) drain() int {
+	done := make(chan struct{})
+	go func() {
+		e.group.Wait()
+		close(done)
+	}()
+	grace := time.NewTimer(e.cfg.StopGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return 0
+	case <-grace.C:
+		return e.active()
+	}
+}
+
+// fail ends the engine with err; the first one counts.
+func (e *Engine) fail(err error) {
+	select {
+	case e.fatal <- err:
+	default:
+	}
+}
+
+// poke wakes the scheduler.
+func (e *Engine) poke() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Engine) active() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.running)
+}
+
+// spawn runs fn in a goroutine that Run waits for. It reports false when the engine stops already.
+func (e *Engine) spawn(fn func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopping {
+		return false
+	}
+	e.group.Go(fn)
+	return true
+}
+
+// authorise lets in the user whose daemon this is, and root. A call without a caller comes from this process.
+func (e *Engine) authorise(ctx context.Context) (task.Owner, error) {
+	caller, ok := task.CallerFrom(ctx)
+	if !ok {
+		return task.Owner{UID: os.Getuid(), Client: "durabled"}, nil
+	}
+	if caller.UID != os.Getuid() && caller.UID != 0 && caller.UID != -1 {
+		return task.Owner{}, task.Errorf(task.PermissionDenied, "user %d may not use the daemon of user %d", caller.UID, os.Getuid()).
+			WithHint("each user has a daemon of his own: leave DURABLE_SOCKET and --socket unset")
+	}
+	return task.Owner{UID: caller.UID, Client: caller.Client}, nil
+}
+
+// update is Store.Update with the errors of a failed commit told apart: one that cannot be settled
+// without reopening the store ends the engine.
+func (e *Engine) update(ctx context.Context, class store.Class, fn func(*store.Tx) error) error {
+	err := e.store.Update(ctx, class, fn)
+	if err != nil && e.storeFailed() {
+		e.fail(fmt.Errorf("store: %w", e.store.Err()))
+	}
+	return err
+}
+
+func (e *Engine) storeFailed() bool {
+	select {
+	case <-e.store.Failed():
+		return true
+	default:
+		return false
+	}
+}
+
+// step applies trigger to rec or says why it cannot be.
+func step(rec *store.Record, trigger task.Trigger) error {
+	next, ok := task.Next(rec.Task.State(), trigger)
+	if !ok {
+		return task.Errorf(task.FailedPrecondition, "task %d is %s: cannot %s it", rec.Task.Number, describe(rec.Task), trigger)
+	}
+	rec.Task.Status, rec.Task.Phase = next.Status, next.Phase
+	rec.Task.UpdatedAt = now()
+	return nil
+}
+
+// describe names a task's state as people say it.
+func describe(t task.Task) string {
+	if t.Phase == task.PhaseNone || string(t.Phase) == string(t.Status) {
+		return string(t.Status)
+	}
+	return fmt.Sprintf("%s (%s)", t.Status, t.Phase)
+}
+
+// now is the time as records have it: UTC, microseconds.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+func nowPtr() *time.Time {
+	t := now()
+	return &t
+}
+
+var errNotRunning = errors.New("engine: the attempt is not the task's current one")

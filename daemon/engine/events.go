@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"durable/daemon/store"
+	"durable/ipc/task"
+)
+
+// hub wakes event streams. The journal in the store is what they read; only progress, which is not
+// journalled, passes through here, and of that each stream keeps the latest report of each task: a slow reader
+// costs a bounded amount of memory and loses nothing that was committed.
+type hub struct {
+	closed chan struct{}
+
+	mu      sync.Mutex
+	streams map[*stream]struct{}
+}
+
+func newHub() *hub {
+	return &hub{closed: make(chan struct{}), streams: map[*stream]struct{}{}}
+}
+
+func (h *hub) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.streams)
+}
+
+func (h *hub) add(s *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.streams[s] = struct{}{}
+}
+
+func (h *hub) remove(s *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.streams, s)
+}
+
+func (h *hub) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.closed:
+	default:
+		close(h.closed)
+	}
+}
+
+// committed wakes every stream: the journal may have grown.
+func (h *hub) committed() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.streams {
+		s.poke()
+	}
+}
+
+// progress hands a report to the streams that want it.
+func (h *hub) progress(ev task.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.streams {
+		if s.only == "" || s.only == ev.TaskID {
+			s.offer(ev)
+		}
+	}
+}
+
+// eventBatch is how many events a stream reads from the journal at once.
+const eventBatch = 256
+
+// stream implements task.EventStream.
+type stream struct {
+	e      *Engine
+	only   task.ID // empty: all tasks
+	follow bool
+	wake   chan struct{} // capacity 1
+	done   chan struct{}
+	once   sync.Once
+	after  task.Cursor
+	batch  []task.Event
+
+	mu     sync.Mutex
+	latest map[task.ID]task.Event // progress not delivered yet
+	order  []task.ID              // the tasks in latest, in the order of their first report
+}
+
+// Events implements task.Service.
+func (e *Engine) Events(ctx context.Context, q task.EventQuery) (task.EventStream, error) {
+	if _, err := e.authorise(ctx); err != nil {
+		return nil, err
+	}
+	s := &stream{
+		e: e, follow: q.Follow, after: q.After, latest: map[task.ID]task.Event{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if q.Follow {
+		e.hub.add(s) // before the look at the journal, so that nothing falls in between
+	}
+	err := e.store.View(func(tx *store.Tx) error {
+		if q.Task != "" {
+			id, err := tx.Resolve(q.Task)
+			if err != nil {
+				return err
+			}
+			s.only = id
+		}
+		if s.after == "" {
+			var err error
+			s.after, err = tx.Cursor()
+			return err
+		}
+		_, err := tx.Events(s.after, 1) // a cursor that is no good is refused here, not in mid-stream
+		return err
+	})
+	if err != nil {
+		e.hub.remove(s)
+		return nil, err
+	}
+	s.poke()
+	return s, nil
+}
+
+func (s *stream) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// offer keeps the latest report of each task.
+func (s *stream) offer(ev task.Event) {
+	s.mu.Lock()
+	if _, waiting := s.latest[ev.TaskID]; !waiting {
+		s.order = append(s.order, ev.TaskID)
+	}
+	s.latest[ev.TaskID] = ev
+	s.mu.Unlock()
+	s.poke()
+}
+
+// Next implements task.EventStream.
+func (s *stream) Next() (task.Event, error) {
+	for {
+		select {
+		case <-s.done:
+			return task.Event{}, io.EOF
+		default:
+		}
+		if len(s.batch) == 0 {
+			if err := s.read(); err != nil {
+				return task.Event{}, err
+			}
+		}
+		if len(s.batch) > 0 {
+			ev := s.batch[0]
+			s.batch = s.batch[1:]
+			return ev, nil
+		}
+		if ev, ok := s.takeProgress(); ok {
+			return ev, nil
+		}
+		if !s.follow {
+			return task.Event{}, io.EOF
+		}
+		select {
+		case <-s.wake:
+		case <-s.done:
+			return task.Event{}, io.EOF
+		case <-s.e.hub.closed:
+			return task.Event{}, errLeaving()
+		}
+	}
+}
+
+// read takes the next events from the journal, those of other tasks left out.
+func (s *stream) read() error {
+	for {
+		var events []task.Event
+		err := s.e.store.View(func(tx *store.Tx) error {
+			var err error
+			events, err = tx.Events(s.after, eventBatch)
+			return err
+		})
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		s.after = events[len(events)-1].Cursor
+		for _, ev := range events {
+			if s.only != "" && ev.TaskID != s.only {
+				continue
+			}
+			if ev.Task != nil && ev.Task.Status.Terminal() {
+				s.dropProgress(ev.TaskID) // the ending carries the last report
+			}
+			s.batch = append(s.batch, ev)
+		}
+		if len(s.batch) > 0 {
+			return nil
+		}
+	}
+}
+
+func (s *stream) takeProgress() (task.Event, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.order) > 0 {
+		id := s.order[0]
+		s.order = s.order[1:]
+		if ev, ok := s.latest[id]; ok {
+			delete(s.latest, id)
+			return ev, true
+		}
+	}
+	return task.Event{}, false
+}
+
+func (s *stream) dropProgress(id task.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.latest, id)
+}
+
+// Close implements task.EventStream.
+func (s *stream) Close() error {
+	s.once.Do(func() {
+		s.e.hub.remove(s)
+		close(s.done)
+	})
+	return nil
+}

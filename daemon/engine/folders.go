@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"durable/daemon/store"
+	"durable/ipc/task"
+)
+
+// Below Config.TasksDir each task that has left anything there has a folder:
+//
+//	ID/                  the task's UUID
+//	    1/log            what attempt 1 wrote
+//	    artifacts/       what the task left as its result
+//	    work/            what it needs between attempts
+//
+// A folder whose task the store does not know is moved into aside/, never deleted: it may belong to a
+// store that was restored from an older backup.
+const (
+	artifactsFolder = "artifacts"
+	workFolder      = "work"
+	asideFolder     = "aside"
+	logName         = "log"
+)
+
+func (e *Engine) logPath(id task.ID, attempt int) string {
+	return filepath.Join(e.cfg.TasksDir, string(id), strconv.Itoa(attempt), logName)
+}
+
+// folder returns one of a task's folders, made if need be.
+func (e *Engine) folder(id task.ID, name string) (string, error) {
+	dir := filepath.Join(e.cfg.TasksDir, string(id), name)
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// removeFolder deletes what a forgotten task left. It comes after the commit: what a crash leaves here is
+// set aside at the next start.
+func (e *Engine) removeFolder(id task.ID) error {
+	if err := os.RemoveAll(filepath.Join(e.cfg.TasksDir, string(id))); err != nil {
+		return task.Errorf(task.Internal, "the task is forgotten, but its folder is not all gone: %w", err)
+	}
+	return nil
+}
+
+// sweep sets aside the folders of tasks that the store does not know.
+func (e *Engine) sweep() {
+	entries, err := os.ReadDir(e.cfg.TasksDir)
+	if err != nil {
+		return // no folder yet: nothing to sweep
+	}
+	aside := filepath.Join(e.cfg.TasksDir, asideFolder)
+	for _, entry := range entries {
+		name := entry.Name()
+		if kind, err := task.Ref(name).Parse(); err != nil || kind != task.RefID {
+			continue
+		}
+		if _, err := e.record(task.Ref(name)); !errors.Is(err, task.NotFound) {
+			continue
+		}
+		if err := os.MkdirAll(aside, 0o700); err == nil {
+			err = os.Rename(filepath.Join(e.cfg.TasksDir, name), filepath.Join(aside, name))
+			e.log.Warn("set aside the folder of a task that the store does not know", "task", name, "error", err)
+		}
+	}
+}
+
+// measureEvery bounds how often the tasks' folders are walked.
+const measureEvery = 30 * time.Second
+
+// diskMeter measures what the state folder uses. It walks on demand only.
+type diskMeter struct {
+	root string
+
+	mu    sync.Mutex
+	at    time.Time
+	tasks int64
+}
+
+func (m *diskMeter) measure(storeBytes int64) task.Disk {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.at.IsZero() || time.Since(m.at) > measureEvery {
+		m.at, m.tasks = time.Now(), folderSize(m.root)
+	}
+	return task.Disk{Store: storeBytes, Tasks: m.tasks, Free: store.FreeSpace(m.root)}
+}
+
+func folderSize(root string) (total int64) {
+	_ = filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // what goes away while we look does not count
+		}
+		if info, err := d.Info(); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}

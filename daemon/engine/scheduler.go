@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"durable/daemon/job"
+	"durable/daemon/store"
+	"durable/ipc/task"
+)
+
+// maxSleep bounds how long the scheduler trusts a timer while something is due later: timers stand
+// still while the machine is suspended, the wall clock does not.
+const maxSleep = time.Minute
+
+// claimBatch bounds how many tasks one transaction claims or readies.
+const claimBatch = 64
+
+// schedule claims and starts tasks until ctx is done. It wakes up for a submit, a freed slot and the
+// earliest due time, and otherwise sleeps.
+func (e *Engine) schedule(ctx context.Context) error {
+	e.poke()
+	timer := time.NewTimer(maxSleep)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-e.fatal:
+			return err
+		case <-e.wake:
+		case <-timer.C:
+		}
+		next, err := e.pickUp(ctx)
+		if err != nil {
+			if e.storeFailed() {
+				return fmt.Errorf("store: %w", e.store.Err())
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			// A full disk, most likely: what waits goes on waiting.
+			e.log.Warn("cannot start tasks", "error", err)
+			next = time.Now().Add(time.Second)
+		}
+		timer.Stop()
+		if !next.IsZero() {
+			timer.Reset(min(maxSleep, max(0, time.Until(next))))
+		}
+	}
+}
+
+// pickUp starts what is ready, as far as there are slots, and returns when something is due next;
+// zero: nothing is.
+func (e *Engine) pickUp(ctx context.Context) (next time.Time, err error) {
+	for {
+		free := e.free()
+		more, due, err := e.look(free)
+		if err != nil || !more {
+			return due, err
+		}
+		claimed, err := e.claim(ctx, free)
+		if err != nil {
+			return time.Time{}, err
+		}
+		e.cfg.Hook("start.committed")
+		for _, rec := range claimed {
+			e.start(rec)
+		}
+	}
+}
+
+// free returns how many attempts may start now.
+func (e *Engine) free() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.draining || e.stopping {
+		return 0
+	}
+	return max(0, e.cfg.Slots-len(e.running))
+}
+
+// look reads whether a claim would find anything, and when something is due next.
+func (e *Engine) look(free int) (more bool, due time.Time, err error) {
+	err = e.store.View(func(tx *store.Tx) error {
+		ready, err := tx.Ready(1)
+		if err != nil {
+			return err
+		}
+		at, waiting, err := tx.NextDue()
+		if err != nil {
+			return err
+		}
+		more = free > 0 && len(ready) > 0
+		if waiting {
+			due = at
+			more = more || !at.After(time.Now())
+		}
+		return nil
+	})
+	return more, due, err
+}
+
+// claim commits the beginning of up to free attempts, and readies what has become due. The attempts are
+// durable before any of them does anything.
+func (e *Engine) claim(ctx context.Context, free int) ([]store.Record, error) {
+	var claimed []store.Record
+	e.cfg.Hook("start.before")
+	err := e.update(ctx, store.Essential, func(tx *store.Tx) error {
+		claimed = claimed[:0]
+		if err := ready(tx); err != nil {
+			return err
+		}
+		if free == 0 {
+			return nil
+		}
+		ids, err := tx.Ready(min(free, claimBatch))
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			rec, err := tx.Task(id)
+			if err != nil {
+				return err
+			}
+			started, err := e.begin(tx, rec)
+			if err != nil {
+				return err
+			}
+			if started {
+				claimed = append(claimed, *rec)
+			}
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+// ready queues what has waited long enough.
+func ready(tx *store.Tx) error {
+	ids, err := tx.Due(time.Now(), claimBatch)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		rec, err := tx.Task(id)
+		if err != nil {
+			return err
+		}
+		if err := step(rec, task.TriggerReady); err != nil {
+			return err
+		}
+		rec.Task.NextAttemptAt = nil
+		if err := tx.Put(rec, task.EventStatus); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin moves a queued record into its next attempt. A task whose kind this daemon does not have is paused:
+// an upgrade or a changed configuration may bring the kind back.
+func (e *Engine) begin(tx *store.Tx, rec *store.Record) (bool, error) {
+	if _, ok := e.kinds[rec.Task.Kind]; !ok {
+		if err := step(rec, task.TriggerPause); err != nil {
+			return false, err
+		}
+		rec.Task.Reason = task.ReasonKindUnknown
+		return false, tx.Put(rec, task.EventStatus)
+	}
+	// Jobs of this process are running as soon as they are started; a program is not.
+	for _, trigger := range []task.Trigger{task.TriggerStart, task.TriggerRun} {
+		if err := step(rec, trigger); err != nil {
+			return false, err
+		}
+	}
+	t := &rec.Task
+	t.Attempt++
+	t.Outcome, t.Reason = task.OutcomeNone, ""
+	t.Host = e.cfg.Host
+	rec.Nonce = rand.Text()
+	started := now()
+	t.UpdatedAt = started
+	t.StartedAt = &started
+	return true, tx.Put(rec, task.EventStarted)
+}
+
+// start runs a claimed attempt.
+func (e *Engine) start(rec store.Record) {
+	a := newAttempt(e, rec)
+	e.mu.Lock()
+	e.running[rec.Task.ID] = a
+	stopping := e.stopping
+	e.mu.Unlock()
+	e.started.Add(1)
+	if stopping {
+		a.end(job.ErrStop)
+	}
+	e.group.Go(a.run)
+	// A cancel that was committed after the claim and before the line above found nobody to tell.
+	if rec, err := e.record(rec.Task.ID.Ref()); err == nil && rec.Task.Phase == task.PhaseStopping {
+		a.end(job.ErrCancelled)
+	}
+}
+
+// endAttempt tells a running attempt to end; the first cause counts.
+func (e *Engine) endAttempt(id task.ID, cause error) {
+	e.mu.Lock()
+	a := e.running[id]
+	e.mu.Unlock()
+	if a != nil {
+		a.end(cause)
+	}
+}
