@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"durable/cmd/durablectl/internal/render"
+	"durable/ipc/task"
+)
+
+// completionTimeout is how long a shell's user waits for what the daemon knows, at most.
+const completionTimeout = 500 * time.Millisecond
+
+// completionLimit is how many tasks are offered.
+const completionLimit = 50
+
+// ask connects for a completion: it never starts a daemon, and errors only leave the list empty.
+func (c *cli) ask(cmd *cobra.Command) (task.Service, context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	return c.connect(c.socket, reachNow), ctx, cancel
+}
+
+// completeTasks offers the numbers of tasks of these statuses, at most one if single is set.
+func (c *cli) completeTasks(single bool, statuses ...task.Status) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if single && len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		svc, ctx, cancel := c.ask(cmd)
+		defer cancel()
+		list, err := svc.List(ctx, task.ListQuery{Status: statuses, Limit: completionLimit})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var offers []cobra.Completion
+		for _, t := range list.Tasks {
+			number := fmt.Sprint(t.Number)
+			if !slices.Contains(args, number) {
+				offers = append(offers, cobra.CompletionWithDesc(number, fmt.Sprintf("%s: %s", t.Status, render.Clean(t.Title))))
+			}
+		}
+		return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// completeKinds offers the kinds that the daemon knows, by the names that people use.
+func (c *cli) completeKinds(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	svc, ctx, cancel := c.ask(cmd)
+	defer cancel()
+	kinds, err := svc.Kinds(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var offers []cobra.Completion
+	for _, k := range kinds {
+		offers = append(offers, cobra.CompletionWithDesc(render.Kind(k.Name), render.FirstLine(k.Title)))
+	}
+	return offers, cobra.ShellCompDirectiveNoFileComp
+}
+
+// offer sets what a flag's value can be.
+func offer(cmd *cobra.Command, flag string, values ...string) {
+	mustRegister(cmd, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// mustRegister panics where the flag does not exist: a slip in this program.
+func mustRegister(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err)
+	}
+}
+
+func statusWords() []string {
+	words := make([]string, len(task.Statuses))
+	for i, s := range task.Statuses {
+		words[i] = string(s)
+	}
+	return words
+}

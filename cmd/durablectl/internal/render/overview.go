@@ -1,0 +1,149 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"durable/ipc/task"
+)
+
+// Overview is what the status page shows.
+type Overview struct {
+	Info task.Info
+	// Running and Ended are tasks: all that run, and those that ended last, the latest first.
+	Running, Ended []task.Task
+	// Pending is one that waits, if any: for the command to type next.
+	Pending []task.Task
+	// Client is this program's version, Install the command that makes the daemon start at boot; ""
+	// if there is none.
+	Client, Install string
+	// Warnings are our own, beside the daemon's.
+	Warnings []string
+}
+
+// Lives says how long a daemon lives.
+func Lives(l task.Lives, install string) string {
+	switch l {
+	case task.LivesService:
+		return "service (starts at boot)"
+	case task.LivesUntilLogout:
+		return "until logout"
+	case task.LivesUntilReboot:
+		return "until reboot" + prefixed(": ", install)
+	case task.LivesForeground:
+		return "in the foreground of a terminal"
+	}
+	return Clean(string(l))
+}
+
+// Status returns the status page.
+func (s Screen) Status(o Overview) string {
+	var b strings.Builder
+	in := o.Info
+	fmt.Fprintf(&b, "%s %s, up %s, %s\n", s.Paint(Bold, "durabled"), Clean(in.Version),
+		Duration(time.Duration(in.Uptime)), Lives(in.Lives, o.Install))
+	b.WriteString(s.fields([]Field{
+		{"folder", in.Paths.State},
+		{"disk", fmt.Sprintf("store %s, task files %s, free %s", Bytes(in.Disk.Store), Bytes(in.Disk.Tasks), Bytes(in.Disk.Free))},
+		{"tasks", counts(in)},
+	}, 0))
+	b.WriteString(s.warnings(o))
+	b.WriteString(s.running(o.Running))
+	b.WriteString(s.ended(o.Ended))
+	b.WriteString("\nnext: " + o.next() + "\n")
+	return b.String()
+}
+
+func counts(in task.Info) string {
+	var parts []string
+	for _, status := range task.Statuses {
+		parts = append(parts, fmt.Sprintf("%s %s", Count(int64(in.Counts[status])), status))
+	}
+	text := strings.Join(parts, ", ")
+	if in.Slots > 0 {
+		text += fmt.Sprintf(" (%d of %d slots taken)", in.Active, in.Slots)
+	}
+	return text
+}
+
+func (s Screen) warnings(o Overview) string {
+	var all []string
+	if o.Info.Draining {
+		all = append(all, "the queue is held back: nothing new is started")
+	}
+	if o.Client != "" && o.Client != o.Info.Version {
+		all = append(all, fmt.Sprintf("durablectl is %s, durabled %s: durablectl restart", o.Client, o.Info.Version))
+	}
+	all = append(append(all, o.Info.Warnings...), o.Warnings...)
+	text := ""
+	for _, w := range all {
+		text += s.Paint(Yellow, "warning:") + " " + Clean(w) + "\n"
+	}
+	return text
+}
+
+// running shows two lines a task: what it is, and how far.
+func (s Screen) running(tasks []task.Task) string {
+	if len(tasks) == 0 {
+		return ""
+	}
+	text := "\n" + s.Paint(Bold, "running") + "\n"
+	for _, t := range tasks {
+		head := fmt.Sprintf("  %d  %s  %s", t.Number, Kind(t.Kind), Clean(t.Title))
+		if took := s.took(t); took != "" {
+			head += "  for " + took
+		}
+		if t.Phase != task.PhaseRunning {
+			head += "  (" + string(t.Phase) + ")"
+		}
+		text += s.fit(head) + "\n"
+		parts := report(t.Progress)
+		if percent, ok := t.Progress.Percent(); ok {
+			parts = append([]string{Bar(percent, 20) + " " + Percent(t.Progress)}, parts...)
+		}
+		if len(parts) > 0 {
+			text += s.fit("      "+strings.Join(parts, "  ")) + "\n"
+		}
+	}
+	return text
+}
+
+func (s Screen) ended(tasks []task.Task) string {
+	if len(tasks) == 0 {
+		return ""
+	}
+	table := Table{Indent: 2, Columns: []Column{{Right: true}, {}, {}, {Min: 12}, {}, {Min: 10}}}
+	for _, t := range tasks {
+		when := ""
+		if t.CompletedAt != nil {
+			when = ago(*t.CompletedAt, s.Now)
+		}
+		table.Row(Cell{Text: number(t.Number)}, s.stateCell(t), Cell{Text: Kind(t.Kind)}, Cell{Text: t.Title},
+			Cell{Text: when}, Cell{FirstLine(errorOf(t)), Red})
+	}
+	return "\n" + s.Paint(Bold, "ended") + "\n" + table.Render(s)
+}
+
+// next is the command that most likely comes next: what needs a person first, then what goes on, then
+// what went wrong.
+func (o Overview) next() string {
+	for _, t := range slices.Concat(o.Running, o.Pending) {
+		if t.Phase == task.PhasePaused {
+			return Next(t)
+		}
+	}
+	for _, list := range [][]task.Task{o.Running, o.Pending, o.Ended} {
+		if len(list) == 0 {
+			continue
+		}
+		if t := list[0]; t.Status == task.StatusFailed || !t.Status.Terminal() {
+			return Next(t)
+		}
+	}
+	if len(o.Ended) > 0 {
+		return "durablectl list"
+	}
+	return "durablectl start migration SOURCE DESTINATION"
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// migrationFlags are the parameters of a data_migration that are not its two places: the flag's name
+// and the parameter's.
+var migrationFlags = map[string]string{
+	"records":            "record_count",
+	"batch-size":         "batch_size",
+	"mode":               "mode",
+	"table":              "table",
+	"source-table":       "source_table",
+	"destination-table":  "destination_table",
+	"columns":            "columns",
+	"on-error":           "on_error",
+	"source-format":      "source_format",
+	"destination-format": "destination_format",
+}
+
+func newStartMigration(c *cli) *cobra.Command {
+	var sub submission
+	cmd := &cobra.Command{
+		Use:     "migration SOURCE DESTINATION",
+		Aliases: []string{"data_migration"},
+		Short:   "Move records between files and databases",
+		Long: `Move records between files and databases: CSV, TSV, JSON Lines and SQLite, each to each.
+The format follows from the file's name, else from its content. Every record arrives exactly once,
+whatever happens meanwhile; at the end the destination is read again and compared.`,
+		Example: `  durablectl start migration orders.csv app.db --table orders
+  durablectl start migration app.db orders.jsonl --table orders --columns id,total --watch`,
+		Args: exactly("SOURCE", "DESTINATION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return do(func(ctx context.Context, args []string) error {
+				params, err := migrationParams(cmd.Flags(), args[0], args[1])
+				if err != nil {
+					return err
+				}
+				return c.start(ctx, "data_migration", params, sub)
+			})(cmd, args)
+		},
+	}
+	f := cmd.Flags()
+	f.Int64("records", 0, "move `N` records at most (default: all)")
+	f.Int("batch-size", 0, "`N` records in a batch")
+	f.String("mode", "", "create: refuse a destination that exists (default); replace it; or append to it")
+	f.String("table", "", "table of a database, on either side")
+	f.String("source-table", "", "table to read, where both sides are databases")
+	f.String("destination-table", "", "table to write, where both sides are databases")
+	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`")
+	f.String("on-error", "", "a malformed record: fail (default), or skip and count it")
+	f.String("source-format", "", "format of the source: csv, tsv, jsonl, sqlite")
+	f.String("destination-format", "", "format of the destination")
+	offer(cmd, "mode", "create", "replace", "append")
+	offer(cmd, "on-error", "fail", "skip")
+	offer(cmd, "source-format", "csv", "tsv", "jsonl", "sqlite")
+	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "sqlite")
+	sub.flags(cmd)
+	return cmd
+}
+
+// migrationParams returns the parameters that were given; the rest is the kind's to decide.
+func migrationParams(flags *pflag.FlagSet, from, to string) (map[string]any, error) {
+	src, err := source(from)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := source(to)
+	if err != nil {
+		return nil, err
+	}
+	params := map[string]any{"source_path": src, "destination_path": dst}
+	for flag, param := range migrationFlags {
+		f := flags.Lookup(flag)
+		if !f.Changed {
+			continue
+		}
+		params[param], err = value(flags, f)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return params, nil
+}
+
+func value(flags *pflag.FlagSet, f *pflag.Flag) (any, error) {
+	switch f.Value.Type() {
+	case "int64":
+		return flags.GetInt64(f.Name)
+	case "int":
+		return flags.GetInt(f.Name)
+	case "stringSlice":
+		return flags.GetStringSlice(f.Name)
+	}
+	return flags.GetString(f.Name)
+}
