@@ -130,10 +130,7 @@ func reasons(reason string) string {
 // progress is a task's progress with a bar, "" before there is any.
 func (s Screen) progress(t task.Task) string {
 	p := t.Progress
-	if t.Status.Terminal() {
-		p.Rate, p.ETA = 0, nil
-	}
-	parts := report(p)
+	parts := report(t.Status, p)
 	if percent, ok := p.Percent(); ok && (p.Done > 0 || len(parts) > 0) {
 		head := Percent(p)
 		if s.Terminal() && !t.Status.Terminal() {
@@ -177,9 +174,9 @@ func plain(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// fields are names and values under each other.
+// fields are names and values under each other, in full: a path that is cut cannot be copied.
 func (s Screen) fields(fields []Field, indent int) string {
-	table := Table{Columns: []Column{{}, {Min: 20}}, Indent: indent}
+	table := Table{Columns: []Column{{}, {}}, Indent: indent}
 	for _, f := range fields {
 		table.Row(Cell{f.Name, Faint}, Cell{Text: f.Value})
 	}

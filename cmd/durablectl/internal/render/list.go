@@ -39,8 +39,9 @@ const barFrom = 100
 // List returns a table of tasks.
 func (s Screen) List(tasks []task.Task) string {
 	table := Table{Titles: true, Columns: []Column{
-		{Title: "TASK", Right: true}, {Title: "STATUS"}, {Title: "KIND"}, {Title: "TITLE", Min: 12},
-		{Title: "PROGRESS"}, {Title: "AGE", Right: true}, {Title: "TOOK", Right: true}, {Title: "ERROR", Min: 10},
+		{Title: "TASK", Right: true}, {Title: "STATUS"}, {Title: "KIND", Optional: true}, {Title: "TITLE", Min: 12},
+		{Title: "PROGRESS"}, {Title: "AGE", Right: true}, {Title: "TOOK", Right: true, Optional: true},
+		{Title: "ERROR", Min: 10, Optional: true},
 	}}
 	for _, t := range tasks {
 		table.Row(

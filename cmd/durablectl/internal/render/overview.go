@@ -99,7 +99,7 @@ func (s Screen) running(tasks []task.Task) string {
 			head += "  (" + string(t.Phase) + ")"
 		}
 		text += s.fit(head) + "\n"
-		parts := report(t.Progress)
+		parts := report(t.Status, t.Progress)
 		if percent, ok := t.Progress.Percent(); ok {
 			parts = append([]string{Bar(percent, 20) + " " + Percent(t.Progress)}, parts...)
 		}
@@ -114,7 +114,7 @@ func (s Screen) ended(tasks []task.Task) string {
 	if len(tasks) == 0 {
 		return ""
 	}
-	table := Table{Indent: 2, Columns: []Column{{Right: true}, {}, {}, {Min: 12}, {}, {Min: 10}}}
+	table := Table{Indent: 2, Columns: []Column{{Right: true}, {}, {Optional: true}, {Min: 12}, {}, {Min: 10}}}
 	for _, t := range tasks {
 		when := ""
 		if t.CompletedAt != nil {

@@ -8,13 +8,17 @@ import (
 	"durable/ipc/task"
 )
 
-// report returns what p says beyond its percentage: message or counts, rate, time left.
-func report(p task.Progress) []string {
+// report returns what p says beyond its percentage: message or counts, and while the task runs its rate
+// and the time left.
+func report(status task.Status, p task.Progress) []string {
 	var parts []string
 	if message := FirstLine(p.Message); message != "" {
 		parts = append(parts, message)
 	} else if p.Done > 0 || p.Total != nil {
 		parts = append(parts, amount(p))
+	}
+	if status != task.StatusRunning {
+		return parts
 	}
 	if p.Rate > 0 {
 		parts = append(parts, Rate(p.Rate, p.Unit))
@@ -36,7 +40,7 @@ func (s Screen) Line(t task.Summary, width int) string {
 		bar := Bar(percent, min(most, max(least, width/4)))
 		parts[0] = head + " " + bar + " " + Percent(t.Progress)
 	}
-	parts = append(parts, report(t.Progress)...)
+	parts = append(parts, report(t.Status, t.Progress)...)
 	if t.Error != "" {
 		parts = append(parts, FirstLine(t.Error))
 	}
@@ -73,7 +77,7 @@ func (c *Changes) Line(s Screen, at time.Time, t task.Summary) (string, bool) {
 	if t.Attempt > 1 && state {
 		parts = append(parts, fmt.Sprintf("attempt %d", t.Attempt))
 	}
-	parts = append(parts, report(t.Progress)...)
+	parts = append(parts, report(t.Status, t.Progress)...)
 	if t.Error != "" {
 		parts = append(parts, FirstLine(t.Error))
 	}

@@ -16,9 +16,10 @@ type Column struct {
 	Title string
 	// Right: figures, aligned at their end.
 	Right bool
-	// Min, if greater than 0, lets the column shrink to so many columns when the screen is too
-	// narrow. Where several do, the last one gives way first.
-	Min int
+	// Min, if greater than 0, lets it shrink to so many columns when the screen is too narrow, and
+	// Optional lets it vanish when that is not enough. The last one gives way first.
+	Min      int
+	Optional bool
 }
 
 // Table is rows of cells under titles. The zero value of Titles shows none of them.
@@ -74,7 +75,7 @@ func (t *Table) widths() []int {
 	return widths
 }
 
-// shrink takes columns from those that give way until all fit into limit; a limit of 0 or less is none.
+// shrink takes from the columns that give way until all fit into limit; a limit of 0 or less is none.
 func shrink(widths []int, columns []Column, limit int) {
 	if limit <= 0 {
 		return
@@ -92,6 +93,12 @@ func shrink(widths []int, columns []Column, limit int) {
 		give := min(total-limit, max(0, widths[i]-c.Min))
 		widths[i] -= give
 		total -= give
+	}
+	for i, c := range slices.Backward(columns) {
+		if c.Optional && total > limit && widths[i] > 0 {
+			total -= widths[i] + gap
+			widths[i] = 0
+		}
 	}
 }
 
