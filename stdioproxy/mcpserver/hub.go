@@ -1,0 +1,353 @@
+package mcpserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"durable/ipc/task"
+)
+
+const (
+	// updatesPerSecond bounds the notifications for one URI. The last one is never left out.
+	updatesPerSecond = 4
+	// openWait is how long a subscribe waits for the event stream: a change right after the answer
+	// must not be missed. With no daemon up it is not waited longer than that.
+	openWait = 2 * time.Second
+	// minRedial and maxRedial bound the wait for a daemon that is away. A tool call cuts it short.
+	minRedial = 250 * time.Millisecond
+	maxRedial = 5 * time.Second
+)
+
+// hub turns the event stream of the service into notifications for all sessions: resources/updated for
+// what they subscribed to, a log line when a task that they started ends. The stream is open exactly
+// while there is such interest.
+type hub struct {
+	svc task.Service
+	mcp *mcp.Server
+	log *slog.Logger
+	wg  sync.WaitGroup
+
+	mu sync.Mutex
+	// subs: who subscribed to which URI. started: whose task it is. watched: sessions whose end is
+	// awaited, because the SDK does not tell of it.
+	subs    map[string]map[*mcp.ServerSession]bool
+	started map[task.ID]*mcp.ServerSession
+	watched map[*mcp.ServerSession]bool
+	// feed is the running stream, nil while there is no interest.
+	feed *feed
+}
+
+// feed is one life of the event stream, over any number of connections.
+type feed struct {
+	cancel context.CancelFunc
+	// tried is closed when the stream was opened, or could not be, for the first time.
+	tried chan struct{}
+	// redial asks for an attempt now.
+	redial chan struct{}
+	once   sync.Once
+}
+
+func newHub(svc task.Service, server *mcp.Server, log *slog.Logger) *hub {
+	return &hub{
+		svc: svc, mcp: server, log: log,
+		subs:    map[string]map[*mcp.ServerSession]bool{},
+		started: map[task.ID]*mcp.ServerSession{},
+		watched: map[*mcp.ServerSession]bool{},
+	}
+}
+
+// subscribe notes that ss wants to hear of uri and returns once changes are not missed any more, or
+// after openWait.
+func (h *hub) subscribe(ctx context.Context, ss *mcp.ServerSession, uri string) {
+	h.mu.Lock()
+	if h.subs[uri] == nil {
+		h.subs[uri] = map[*mcp.ServerSession]bool{}
+	}
+	h.subs[uri][ss] = true
+	f := h.interestLocked(ss)
+	h.mu.Unlock()
+	f.await(ctx)
+}
+
+// subscribe is the SDK's handler. It refuses what will never change. When it returns, a change makes it
+// to the session: one that happens before the answer is out needs no notification.
+func (s *Server) subscribe(ctx context.Context, req *mcp.SubscribeRequest) error {
+	if _, ok := parseURI(req.Params.URI); !ok {
+		return mcp.ResourceNotFoundError(req.Params.URI)
+	}
+	s.hub.subscribe(ctx, req.Session, req.Params.URI)
+	return nil
+}
+
+func (s *Server) unsubscribe(_ context.Context, req *mcp.UnsubscribeRequest) error {
+	s.hub.unsubscribe(req.Session, req.Params.URI)
+	return nil
+}
+
+func (h *hub) unsubscribe(ss *mcp.ServerSession, uri string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.removeLocked(ss, uri)
+	h.settleLocked()
+}
+
+// follow has ss told when the task ends, unless the session ends before.
+func (h *hub) follow(ss *mcp.ServerSession, id task.ID) {
+	h.mu.Lock()
+	h.started[id] = ss
+	f := h.interestLocked(ss)
+	h.mu.Unlock()
+	// The task may have ended before the stream was open. The start tool does not wait for that.
+	h.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*openWait)
+		defer cancel()
+		f.await(ctx)
+		h.checkEnded(ctx, id)
+	})
+}
+
+// poke says that the daemon has just answered: a feed that waits for it tries again at once.
+func (h *hub) poke() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.feed != nil {
+		select {
+		case h.feed.redial <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// interestLocked makes sure that the feed runs and that the end of ss is noticed. h.mu is held.
+func (h *hub) interestLocked(ss *mcp.ServerSession) *feed {
+	if !h.watched[ss] {
+		h.watched[ss] = true
+		h.wg.Go(func() {
+			_ = ss.Wait()
+			h.forget(ss)
+		})
+	}
+	if h.feed == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		f := &feed{cancel: cancel, tried: make(chan struct{}), redial: make(chan struct{}, 1)}
+		h.feed = f
+		h.wg.Go(func() { h.run(ctx, f) })
+	}
+	return h.feed
+}
+
+// settleLocked ends the feed when nobody is interested any more. h.mu is held.
+func (h *hub) settleLocked() {
+	if h.feed != nil && len(h.subs) == 0 && len(h.started) == 0 {
+		h.feed.cancel()
+		h.feed = nil
+	}
+}
+
+func (h *hub) removeLocked(ss *mcp.ServerSession, uri string) {
+	delete(h.subs[uri], ss)
+	if len(h.subs[uri]) == 0 {
+		delete(h.subs, uri)
+	}
+}
+
+func (h *hub) forget(ss *mcp.ServerSession) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for uri := range h.subs {
+		h.removeLocked(ss, uri)
+	}
+	for id, owner := range h.started {
+		if owner == ss {
+			delete(h.started, id)
+		}
+	}
+	delete(h.watched, ss)
+	h.settleLocked()
+}
+
+// close ends the feed and waits. The sessions have ended before.
+func (h *hub) close() {
+	h.mu.Lock()
+	if h.feed != nil {
+		h.feed.cancel()
+		h.feed = nil
+	}
+	h.mu.Unlock()
+	h.wg.Wait()
+}
+
+func (f *feed) opened() { f.once.Do(func() { close(f.tried) }) }
+
+func (f *feed) await(ctx context.Context) {
+	t := time.NewTimer(openWait)
+	defer t.Stop()
+	select {
+	case <-f.tried:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// run keeps the stream open until ctx is done. What was missed while it was not is made up for: from
+// the last cursor where there is one, else by telling every subscriber that something may have changed.
+func (h *hub) run(ctx context.Context, f *feed) {
+	defer f.opened()
+	p := newPacer(h)
+	cursor, missed, wait := task.Cursor(""), false, minRedial
+	for ctx.Err() == nil {
+		stream, err := h.svc.Events(ctx, task.EventQuery{After: cursor, Follow: true})
+		f.opened()
+		if err == nil {
+			wait = minRedial
+			if missed {
+				h.resync(ctx, p)
+			}
+			missed = false
+			err = h.pump(ctx, stream, p, &cursor)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if cursor != "" && errors.Is(err, task.OutOfRange) {
+			cursor, missed = "", true
+			continue
+		}
+		missed = missed || cursor == ""
+		h.log.Debug("event stream ended", "error", err, "retry_in", wait)
+		select {
+		case <-ctx.Done():
+		case <-f.redial:
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, maxRedial)
+	}
+}
+
+// pump hands the events of one stream on until it breaks or ctx is done.
+func (h *hub) pump(ctx context.Context, stream task.EventStream, p *pacer, cursor *task.Cursor) error {
+	events, failed := make(chan task.Event), make(chan error, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			ev, err := stream.Next()
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case events <- ev:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	defer wg.Wait()
+	defer stream.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return err
+		case <-p.timer.C:
+			p.due(ctx, time.Now())
+		case ev := <-events:
+			if ev.Cursor != "" {
+				*cursor = ev.Cursor
+			}
+			h.event(ctx, ev, p)
+		}
+	}
+}
+
+func (h *hub) event(ctx context.Context, ev task.Event, p *pacer) {
+	if ev.TaskID == "" {
+		return
+	}
+	for _, uri := range h.uris() {
+		if u, ok := parseURI(uri); ok && u.touched(ev) {
+			p.changed(ctx, uri, time.Now())
+		}
+	}
+	if ev.Type == task.EventRemoved || ev.Task != nil && ev.Task.Status.Terminal() {
+		h.checkEnded(ctx, ev.TaskID)
+	}
+}
+
+// resync tells everybody that something may have changed.
+func (h *hub) resync(ctx context.Context, p *pacer) {
+	for _, uri := range h.uris() {
+		p.changed(ctx, uri, time.Now())
+	}
+	h.mu.Lock()
+	ids := sortedKeys(h.started)
+	h.mu.Unlock()
+	for _, id := range ids {
+		h.checkEnded(ctx, id)
+	}
+}
+
+func (h *hub) uris() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return sortedKeys(h.subs)
+}
+
+// checkEnded sends the last log line of a started task if it has ended, once.
+func (h *hub) checkEnded(ctx context.Context, id task.ID) {
+	h.mu.Lock()
+	ss := h.started[id]
+	h.mu.Unlock()
+	if ss == nil {
+		return
+	}
+	t, err := h.svc.Get(ctx, id.Ref())
+	if err != nil && !errors.Is(err, task.NotFound) || err == nil && !t.Status.Terminal() {
+		return
+	}
+	h.mu.Lock()
+	mine := h.started[id] == ss
+	delete(h.started, id)
+	h.settleLocked()
+	h.mu.Unlock()
+	if level, text := epilogue(t); mine && err == nil && text != "" {
+		sendLog(ctx, ss, level, text)
+	}
+}
+
+// touched reports whether ev may have changed what u shows.
+func (u uri) touched(ev task.Event) bool {
+	switch u.prefix {
+	case listURI:
+		return true
+	case listPrefix:
+		word := task.Status(strings.ToLower(u.arg))
+		// A transition may have taken the task out of any list: the event does not say out of which.
+		moved := ev.Type != task.EventProgress && ev.Type != task.EventCheckpoint
+		return word.Valid() && (moved || ev.Task == nil || ev.Task.Status == word)
+	}
+	var number uint64
+	if ev.Task != nil {
+		number = ev.Task.Number
+	}
+	return matchesRef(task.Ref(u.arg), ev.TaskID, number)
+}
+
+// matchesRef reports whether ref may name the task with that ID and number.
+func matchesRef(ref task.Ref, id task.ID, number uint64) bool {
+	word := strings.ToLower(string(ref))
+	switch kind, _ := ref.Parse(); kind {
+	case task.RefNumber:
+		return ref.Number() == number || strings.HasPrefix(string(id), word)
+	case task.RefNewest: // which task that is, only the service knows
+		return true
+	}
+	return strings.HasPrefix(string(id), word) || word != "" && strings.HasSuffix(string(id), word)
+}

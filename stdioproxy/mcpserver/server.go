@@ -1,0 +1,118 @@
+package mcpserver
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"durable/ipc/task"
+)
+
+// instructions are what a host puts before its model once, for all tools together.
+const instructions = `durable runs long jobs as background tasks that outlive this session, the host and a reboot. ` +
+	`A start tool answers at once with a task; tell the user its number and go on, do not poll. ` +
+	`"task" here always means such a durable background job. ` +
+	`Later, in any session: get_task_status, wait_for_task (at most 25 s), get_task_output, list_tasks.`
+
+// Options says how a Server differs from the default. The zero value is usable.
+type Options struct {
+	// Quiet answers what must not start a daemon: subscriptions and completion. Nil: the service itself.
+	Quiet task.Service
+	// Base is the folder that relative paths in arguments are taken from. Empty: they are refused.
+	Base string
+	// Home stands for a leading ~ in paths. Empty: such paths are refused.
+	Home string
+	// Legacy offers no protocol version after 2025-11-25.
+	Legacy bool
+	// OnClient, if set, is told the client's name and version, such as "claude-ai 0.14", when it has
+	// introduced itself. It may be called from several goroutines.
+	OnClient func(name string)
+	// Version is what the server calls its own version. Empty: the build's.
+	Version string
+	// Logger gets what an operator should know. Nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Server is the MCP surface on one service. Its methods may be called from any goroutine.
+type Server struct {
+	svc   task.Service
+	quiet task.Service
+	opts  Options
+	log   *slog.Logger
+	impl  *mcp.Implementation
+	caps  *mcp.ServerCapabilities
+	mcp   *mcp.Server
+	hub   *hub
+}
+
+// New returns a Server on svc. It calls nothing on svc: a handshake and the lists work while there is
+// no daemon. It panics if svc is nil.
+func New(svc task.Service, opts Options) *Server {
+	if svc == nil {
+		panic("mcpserver: nil service")
+	}
+	if opts.Quiet == nil {
+		opts.Quiet = svc
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Version == "" {
+		opts.Version = task.Version()
+	}
+	s := &Server{
+		svc: svc, quiet: opts.Quiet, opts: opts, log: opts.Logger,
+		impl: &mcp.Implementation{Name: "durable", Title: "MCP Durability Server", Version: opts.Version},
+		caps: &mcp.ServerCapabilities{
+			Tools:       &mcp.ToolCapabilities{ListChanged: true},
+			Resources:   &mcp.ResourceCapabilities{Subscribe: true},
+			Completions: &mcp.CompletionCapabilities{},
+			//lint:ignore SA1019 deprecated in 2026-07-28; every older client still has it
+			Logging: &mcp.LoggingCapabilities{},
+		},
+	}
+	s.mcp = mcp.NewServer(s.impl, &mcp.ServerOptions{
+		Instructions:              instructions,
+		Capabilities:              s.caps,
+		CompletionHandler:         s.complete,
+		SubscribeHandler:          s.subscribe,
+		UnsubscribeHandler:        s.unsubscribe,
+		SupportedProtocolVersions: s.versions(),
+	})
+	s.hub = newHub(s.quiet, s.mcp, s.log)
+	s.addTools()
+	s.addResources()
+	s.mcp.AddReceivingMiddleware(s.recover, s.introduce, s.route)
+	return s
+}
+
+// versions are the protocol versions on offer, newest first.
+func (s *Server) versions() []string {
+	var offered []string
+	for _, v := range mcp.SupportedProtocolVersions() {
+		if !s.opts.Legacy || v < firstModern {
+			offered = append(offered, v)
+		}
+	}
+	return offered
+}
+
+// MCP returns the SDK's server, for a carrier that has its own transport, such as streamable HTTP.
+func (s *Server) MCP() *mcp.Server { return s.mcp }
+
+// Serve runs one session over f and returns when it has ended: f at its end or broken, or ctx done. In
+// each case the replies that are still due are written first, within [drainReplies] and
+// [drainCancelled]. The end of the input and of ctx are no errors.
+func (s *Server) Serve(ctx context.Context, f Framer) error {
+	// The SDK's own context must outlive ctx: it would drop the replies that are still due.
+	session, err := s.mcp.Connect(context.WithoutCancel(ctx), &transport{framer: f, server: s, stop: ctx.Done()}, nil)
+	if err != nil {
+		return err
+	}
+	return session.Wait()
+}
+
+// Close ends the event stream and waits for what the Server has running. It is called after the last
+// session has ended.
+func (s *Server) Close() { s.hub.close() }

@@ -1,0 +1,65 @@
+package mcpserver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"durable/ipc/task"
+)
+
+// cancelWait is how long cancel_task waits for the end of the attempt: its grace is 10 s.
+const cancelWait = 15 * time.Second
+
+func (s *Server) controlTools() []tool {
+	return []tool{{
+		name: "cancel_task", title: "Cancel task", destructive: true, idempotent: true, args: []arg{taskArg},
+		description: "Durable background job: cancels it for good. retry_task can go on from its checkpoint later.",
+		run:         cancelTask,
+	}}
+}
+
+// cancelTask says "cancelled" only when the status is: the commit decides, but the attempt may take
+// its time to end.
+func cancelTask(ctx context.Context, c *call) (*reply, error) {
+	ref, err := c.ref()
+	if err != nil {
+		return notCancelled(ctx, c, c.args.string("task_id"), err), nil
+	}
+	t, err := c.s.svc.Cancel(ctx, ref, task.CancelRequest{Reason: "cancel_task over MCP"}, c.key())
+	switch {
+	case errors.Is(err, task.NotFound), errors.Is(err, task.FailedPrecondition), errors.Is(err, task.InvalidArgument):
+		return notCancelled(ctx, c, string(ref), err), nil
+	case err != nil:
+		return nil, err
+	}
+	if !t.Status.Terminal() {
+		// What goes wrong while we wait changes nothing: the cancel is committed.
+		if later, err := c.s.svc.Wait(ctx, t.ID.Ref(), cancelWait); err == nil {
+			t = later
+		}
+	}
+	r := taskReply(t)
+	switch {
+	case t.Status == task.StatusCancelled:
+		c.say(ctx, "info", "Task %s cancelled successfully", t.ID)
+		r.lead = "Task " + string(t.ID) + " cancelled. Status available at: " + statusURI(t.ID)
+	case t.Status.Terminal():
+		return notCancelled(ctx, c, string(t.ID), task.Errorf(task.FailedPrecondition, "it has ended meanwhile: %s", t.Status)), nil
+	default:
+		r.lead = "Task " + string(t.ID) + " is being cancelled. Status available at: " + statusURI(t.ID)
+	}
+	return r, nil
+}
+
+// notCancelled answers with the tutorial's text; why is what we know besides.
+func notCancelled(ctx context.Context, c *call, ref string, why error) *reply {
+	c.say(ctx, "warning", "Task %s not found or cannot be cancelled", ref)
+	r := refusal(why)
+	r.lead = "Task " + ref + " not found or cannot be cancelled"
+	if r.err.Hint == "" {
+		e := *r.err
+		r.err = e.WithHint("list_tasks shows the tasks there are")
+	}
+	return r
+}

@@ -1,0 +1,109 @@
+package mcpserver
+
+import (
+	"context"
+	"encoding/json"
+
+	"durable/ipc/task"
+)
+
+// kindMigration is the kind behind start_data_migration.
+const kindMigration = "data_migration"
+
+// common are the arguments that every start tool takes.
+var common = []arg{
+	{name: "title", typ: argString, desc: "For people; default: made from the arguments"},
+	{name: "idempotency_key", typ: argString, desc: "Repeating a call under the same key starts nothing twice"},
+}
+
+var migrationArgs = append([]arg{
+	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines or SQLite file; absolute path"},
+	{name: "destination_path", typ: argString, required: true, desc: "File to write; format by its extension"},
+	{name: "record_count", typ: argInteger, min: 1, desc: "Move at most so many records; default all"},
+	{name: "mode", typ: argString, enum: []string{"create", "replace", "append"}, desc: "create (default) refuses an existing destination"},
+	{name: "table", typ: argString, desc: "SQLite table"},
+	{name: "columns", typ: argStrings, desc: "Only these, in this order"},
+	{name: "batch_size", typ: argInteger, min: 1, desc: "Records per checkpoint"},
+	{name: "on_error", typ: argString, enum: []string{"fail", "skip"}, desc: "For malformed rows"},
+}, common...)
+
+func (s *Server) startTools() []tool {
+	return []tool{
+		{
+			name: "start_data_migration", title: "Start data migration", destructive: true, args: migrationArgs,
+			description: "Durable background job: copies records between files and SQLite tables, exactly once, verified at the end. " +
+				"Answers at once; the job outlives this session.",
+			run: startMigration,
+		},
+		{
+			name: "retry_task", title: "Retry task", destructive: true,
+			args: []arg{
+				taskArg,
+				{name: "fresh", typ: argBoolean, desc: "From the beginning, not from the checkpoint"},
+				common[1],
+			},
+			description: "Durable background job: starts a new task that repeats an ended one, from its last checkpoint.",
+			run:         retryTask,
+		},
+	}
+}
+
+func startMigration(ctx context.Context, c *call) (*reply, error) {
+	source, err := c.s.resolvePath("source_path", c.args.string("source_path"))
+	if err != nil {
+		return nil, err
+	}
+	destination, err := c.s.resolvePath("destination_path", c.args.string("destination_path"))
+	if err != nil {
+		return nil, err
+	}
+	from, to := redact(c.args.string("source_path")), redact(c.args.string("destination_path"))
+	if n, ok := c.args["record_count"]; ok {
+		c.say(ctx, "info", "Starting migration of %d records from %s to %s", n, from, to)
+	} else {
+		c.say(ctx, "info", "Starting migration of all records from %s to %s", from, to)
+	}
+	params := c.params("title", "idempotency_key")
+	params["source_path"], params["destination_path"] = source, destination
+	return c.submit(ctx, kindMigration, params, "Data migration started. Track progress at: %s")
+}
+
+// params are the arguments without those that are not the kind's.
+func (c *call) params(except ...string) map[string]any {
+	params := make(map[string]any, len(c.args))
+	for name, v := range c.args {
+		params[name] = v
+	}
+	for _, name := range except {
+		delete(params, name)
+	}
+	return params
+}
+
+// submit starts a task and answers with it; accepted is the log line, with a place for the URI.
+func (c *call) submit(ctx context.Context, kind string, params map[string]any, accepted string) (*reply, error) {
+	raw, err := json.Marshal(params)
+	if err != nil {
+		return nil, task.Errorf(task.Internal, "encode parameters: %w", err)
+	}
+	t, err := c.s.svc.Submit(ctx, task.Spec{Kind: kind, Title: c.args.string("title"), Params: raw}, c.key())
+	if err != nil {
+		return nil, err
+	}
+	c.say(ctx, "info", accepted, statusURI(t.ID))
+	c.s.hub.follow(c.req.Session, t.ID)
+	return started(t), nil
+}
+
+func retryTask(ctx context.Context, c *call) (*reply, error) {
+	ref, err := c.ref()
+	if err != nil {
+		return nil, err
+	}
+	t, err := c.s.svc.Retry(ctx, ref, task.RetryRequest{Fresh: c.args.bool("fresh")}, c.key())
+	if err != nil {
+		return nil, err
+	}
+	c.s.hub.follow(c.req.Session, t.ID)
+	return started(t), nil
+}

@@ -1,0 +1,120 @@
+package mcpserver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"durable/ipc/task"
+)
+
+// answerTime is what is left of a call after the longest wait, to answer in.
+const answerTime = 500 * time.Millisecond
+
+// progressInterval is the least time between two progress notifications of a call.
+const progressInterval = 250 * time.Millisecond
+
+// waitForTask answers at the end of the task, at the timeout, or when the client takes the call back
+// or leaves, always with the task as it was last seen.
+func waitForTask(ctx context.Context, c *call) (*reply, error) {
+	ref, err := c.ref()
+	if err != nil {
+		return nil, err
+	}
+	timeout := time.Duration(c.args.int("timeout_seconds", int64(maxCall/time.Second))) * time.Second
+	begun := time.Now()
+	t, err := c.s.svc.Get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if !t.Status.Terminal() && timeout > 0 {
+		if t, err = c.await(ctx, t, timeout); err != nil {
+			return nil, err
+		}
+	}
+	r := taskReply(t)
+	if !t.Status.Terminal() {
+		r.said("waited", "Still "+string(t.Status)+" after "+time.Since(begun).Round(time.Second).String()+". That is no error: the task goes on by itself.")
+	}
+	return r, nil
+}
+
+// await waits for the end of t and reports its progress meanwhile.
+func (c *call) await(ctx context.Context, t task.Task, timeout time.Duration) (task.Task, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline)-answerTime)
+	}
+	stop := func(task.Task) {}
+	if token := c.req.Params.GetProgressToken(); token != nil {
+		stop = c.report(ctx, t, token)
+	}
+	later, err := c.s.svc.Wait(ctx, t.ID.Ref(), timeout)
+	switch {
+	case err == nil:
+		t = later
+	case errors.Is(ctx.Err(), context.Canceled):
+		err = nil // nobody waits any more: what was seen last is the truth we have
+	case ctx.Err() != nil:
+		err = task.Errorf(task.Unavailable, "the daemon did not answer in time: task %d was %s when last seen", t.Number, t.Status).
+			WithHint("the task is not lost: ask again with get_task_status")
+	}
+	stop(t)
+	return t, err
+}
+
+// report sends t's progress while the call is open: the numbers count units. The function that it
+// returns ends it, with the last word if that is news: nothing may be sent after the reply.
+func (c *call) report(ctx context.Context, t task.Task, token any) func(task.Task) {
+	ctx, cancel := context.WithCancel(ctx)
+	p := &progress{ss: c.req.Session, token: token, sent: -1}
+	p.send(ctx, t.Progress)
+	stream, err := c.s.svc.Events(ctx, task.EventQuery{Task: t.ID.Ref(), Follow: true})
+	if err != nil { // progress is a courtesy: the wait itself goes on
+		cancel()
+		return func(last task.Task) { p.send(context.WithoutCancel(ctx), last.Progress) }
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { p.follow(ctx, stream) })
+	return func(last task.Task) {
+		cancel()
+		_ = stream.Close()
+		wg.Wait()
+		p.send(context.WithoutCancel(ctx), last.Progress)
+	}
+}
+
+// progress sends notifications that only ever grow, as the protocol demands.
+type progress struct {
+	ss    *mcp.ServerSession
+	token any
+	sent  int64
+	at    time.Time
+}
+
+func (p *progress) follow(ctx context.Context, stream task.EventStream) {
+	for {
+		ev, err := stream.Next()
+		if err != nil || ctx.Err() != nil {
+			return
+		}
+		if ev.Task != nil && time.Since(p.at) >= progressInterval {
+			p.send(ctx, ev.Task.Progress)
+		}
+	}
+}
+
+// send sends now unless it is no news. That the session is gone is no error of anybody's.
+func (p *progress) send(ctx context.Context, now task.Progress) {
+	if now.Done <= p.sent {
+		return
+	}
+	p.sent, p.at = now.Done, time.Now()
+	params := &mcp.ProgressNotificationParams{ProgressToken: p.token, Progress: float64(now.Done), Message: now.Message}
+	if now.Total != nil {
+		params.Total = float64(*now.Total)
+	}
+	_ = p.ss.NotifyProgress(ctx, params)
+}
