@@ -133,7 +133,11 @@ type Error struct {
 // Errorf returns an Error with a formatted message; %w keeps the wrapped error reachable.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
+	cause := errors.Unwrap(err)
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		cause = err
+	}
+	return &Error{Code: code, Message: err.Error(), Err: cause}
 }
 
 // WithHint returns e with the hint set: what the person who reads it can do next.

@@ -19,6 +19,10 @@ type Key string
 // [Unimplemented].
 //
 // A method that changes something answers after that change is durable.
+//
+// The ctx of Events, Log and OpenArtifact governs what they return as long as it is open. A stream or a
+// followed log that ends because the service leaves ends with an error, never with io.EOF: that means
+// that there is no more.
 type Service interface {
 	// Info tells of the daemon, Kinds of what it can run, Stats of its figures.
 	Info(ctx context.Context) (Info, error)

@@ -2,6 +2,7 @@ package task
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -130,6 +131,9 @@ func Total(n int64) *int64 { return &n }
 // Duration is a time.Duration that is written "1h2m3s" in JSON and read from that or from seconds.
 type Duration time.Duration
 
+// maxSeconds is what a Duration can hold, about 292 years; beyond it the conversion is undefined.
+const maxSeconds = float64(math.MaxInt64/int64(time.Second)) - 1
+
 // MarshalJSON writes d as a Go duration string.
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(d).String())
@@ -149,6 +153,9 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 		}
 		*d = Duration(parsed)
 	case float64:
+		if math.Abs(v) > maxSeconds {
+			return Errorf(InvalidArgument, "duration %s: beyond %.0f seconds", b, maxSeconds)
+		}
 		*d = Duration(v * float64(time.Second))
 	case nil:
 		*d = 0
