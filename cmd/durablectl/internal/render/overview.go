@@ -114,7 +114,7 @@ func (s Screen) ended(tasks []task.Task) string {
 	if len(tasks) == 0 {
 		return ""
 	}
-	table := Table{Indent: 2, Columns: []Column{{Right: true}, {}, {Optional: true}, {Min: 12}, {}, {Min: 10}}}
+	table := Table{Indent: 2, Columns: []Column{{Right: true}, {}, {Optional: true}, {Min: 8}, {}, {Min: 10}}}
 	for _, t := range tasks {
 		when := ""
 		if t.CompletedAt != nil {
