@@ -1,0 +1,149 @@
+package store
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+
+	"durable/ipc/task"
+)
+
+// Statuses are one byte in keys. The values are the file format.
+const (
+	statusPending = iota + 1
+	statusRunning
+	statusCompleted
+	statusFailed
+	statusCancelled
+	statusCount
+)
+
+var statusBytes = map[task.Status]byte{
+	task.StatusPending:   statusPending,
+	task.StatusRunning:   statusRunning,
+	task.StatusCompleted: statusCompleted,
+	task.StatusFailed:    statusFailed,
+	task.StatusCancelled: statusCancelled,
+}
+
+// index derives the key under which a record is found in a bucket; nil: it is not in there.
+type index struct {
+	bucket bucket
+	key    func(b []byte, id uuid.UUID, r *stored) []byte
+}
+
+// indexes are all of them: a record is written together with the difference between the keys that it
+// had and those that it has now.
+var indexes = [...]index{
+	{bNumbers, func(b []byte, id uuid.UUID, r *stored) []byte {
+		return append(binary.BigEndian.AppendUint64(b, r.Task.Number), id[:]...)
+	}},
+	{bStatus, func(b []byte, id uuid.UUID, r *stored) []byte {
+		return append(append(b, statusBytes[r.Task.Status]), id[:]...)
+	}},
+	{bKind, func(b []byte, id uuid.UUID, r *stored) []byte {
+		return append(append(append(b, r.Task.Kind...), 0, statusBytes[r.Task.Status]), id[:]...)
+	}},
+	{bRoot, func(b []byte, id uuid.UUID, r *stored) []byte {
+		root, ok := key16(r.Task.RootID)
+		if !ok || root == id {
+			return nil
+		}
+		return append(append(b, root[:]...), id[:]...)
+	}},
+	{bEnded, func(b []byte, id uuid.UUID, r *stored) []byte {
+		if !r.Task.Status.Terminal() || r.Task.CompletedAt == nil {
+			return nil
+		}
+		return append(appendTime(append(b, statusBytes[r.Task.Status]), *r.Task.CompletedAt), id[:]...)
+	}},
+	{bReady, func(b []byte, id uuid.UUID, r *stored) []byte {
+		if r.Task.State() != (task.State{Status: task.StatusPending, Phase: task.PhaseQueued}) {
+			return nil
+		}
+		return append(appendPriority(b, r.Task.Priority), id[:]...)
+	}},
+	{bDue, func(b []byte, id uuid.UUID, r *stored) []byte {
+		if at := dueAt(r); at != nil {
+			return append(appendTime(b, *at), id[:]...)
+		}
+		return nil
+	}},
+	{bClean, func(b []byte, id uuid.UUID, r *stored) []byte {
+		if !r.CleanPending {
+			return nil
+		}
+		return append(b, id[:]...)
+	}},
+}
+
+// dueAt returns when a pending task that waits for its time is to go on.
+func dueAt(r *stored) *time.Time {
+	switch r.Task.State() {
+	case task.State{Status: task.StatusPending, Phase: task.PhaseRetryWait}:
+		return r.Task.NextAttemptAt
+	case task.State{Status: task.StatusPending, Phase: task.PhaseScheduled}:
+		return r.Task.RunAt
+	}
+	return nil
+}
+
+// appendPriority inverts p, so that the highest one sorts first.
+func appendPriority(b []byte, p int) []byte {
+	p = min(task.MaxPriority, max(-task.MaxPriority, p))
+	return binary.BigEndian.AppendUint16(b, uint16(task.MaxPriority-p))
+}
+
+// appendTime writes microseconds since 1970, shifted so that times before it sort first.
+func appendTime(b []byte, t time.Time) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro())^1<<63)
+}
+
+func readTime(b []byte) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(b) ^ 1<<63)).UTC()
+}
+
+// reindex moves a record from the keys of old to those of cur; either may be nil.
+func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
+	var oldBuf, curBuf [96]byte
+	for _, x := range indexes {
+		var from, to []byte
+		if old != nil {
+			from = x.key(oldBuf[:0], id, old)
+		}
+		if cur != nil {
+			to = x.key(curBuf[:0], id, cur)
+		}
+		if string(from) == string(to) {
+			continue
+		}
+		if from != nil {
+			if err := tx.delete(x.bucket, from); err != nil {
+				return err
+			}
+		}
+		if to != nil {
+			if err := tx.put(x.bucket, to, nil); err != nil {
+				return err
+			}
+		}
+		if x.bucket == bReady {
+			tx.state().Ready += present(to) - present(from)
+		}
+	}
+	if old != nil {
+		tx.state().Counts[statusBytes[old.Task.Status]]--
+	}
+	if cur != nil {
+		tx.state().Counts[statusBytes[cur.Task.Status]]++
+	}
+	return nil
+}
+
+func present(key []byte) int64 {
+	if key == nil {
+		return 0
+	}
+	return 1
+}
