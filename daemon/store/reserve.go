@@ -115,3 +115,12 @@ func isNoSpace(err error) bool {
 	}
 	return false
 }
+
+// FreeSpace returns the bytes that may still be written to the file system of dir; 0 if it cannot be told.
+func FreeSpace(dir string) int64 {
+	free, err := freeSpace(dir)
+	if err != nil {
+		return 0
+	}
+	return free
+}
