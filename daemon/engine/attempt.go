@@ -140,9 +140,6 @@ func (a *attempt) Checkpoint(data []byte) error {
 		if err := tx.PutCheckpoint(rec.Task.ID, data); err != nil {
 			return err
 		}
-		if rec, err = tx.Task(rec.Task.ID); err != nil { // with the checkpoint's mark
-			return err
-		}
 		rec.Interruptions = 0
 		rec.Task.Progress = a.e.live.current(rec.Task)
 		rec.Task.UpdatedAt = now()

@@ -140,6 +140,8 @@ func (e *Engine) Committed() { e.hub.committed() }
 // (its task is found running at the next start and recovered). Any other error means that
 // the store cannot be trusted any more and the process has to end.
 func (e *Engine) Run(ctx context.Context) error {
+	e.spawn(e.cleanUp)
+	e.spawn(e.sweep)
 	err := e.schedule(ctx)
 	e.mu.Lock()
 	e.stopping = true

@@ -88,7 +88,8 @@ func (m *diskMeter) measure(storeBytes int64) task.Disk {
 	if m.at.IsZero() || time.Since(m.at) > measureEvery {
 		m.at, m.tasks = time.Now(), folderSize(m.root)
 	}
-	return task.Disk{Store: storeBytes, Tasks: m.tasks, Free: store.FreeSpace(m.root)}
+	free := store.FreeSpace(filepath.Dir(m.root))
+	return task.Disk{Store: storeBytes, Tasks: m.tasks, Free: free}
 }
 
 func folderSize(root string) (total int64) {

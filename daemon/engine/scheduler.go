@@ -62,8 +62,8 @@ func (e *Engine) pickUp(ctx context.Context) (next time.Time, err error) {
 		if err != nil || !more {
 			return due, err
 		}
-		claimed, err := e.claim(ctx, free)
-		if err != nil {
+		claimed, moved, err := e.claim(ctx, free)
+		if err != nil || moved == 0 { // nothing to be had after all: a damaged record, set aside meanwhile
 			return time.Time{}, err
 		}
 		e.cfg.Hook("start.committed")
@@ -104,14 +104,13 @@ func (e *Engine) look(free int) (more bool, due time.Time, err error) {
 	return more, due, err
 }
 
-// claim commits the beginning of up to free attempts, and readies what has become due. The attempts are
-// durable before any of them does anything.
-func (e *Engine) claim(ctx context.Context, free int) ([]store.Record, error) {
-	var claimed []store.Record
+// claim commits the beginning of up to free attempts, and readies what has become due; moved counts
+// both. The attempts are durable before any of them does anything.
+func (e *Engine) claim(ctx context.Context, free int) (claimed []store.Record, moved int, err error) {
 	e.cfg.Hook("start.before")
-	err := e.update(ctx, store.Essential, func(tx *store.Tx) error {
+	err = e.update(ctx, store.Essential, func(tx *store.Tx) error {
 		claimed = claimed[:0]
-		if err := ready(tx); err != nil {
+		if moved, err = ready(tx); err != nil {
 			return err
 		}
 		if free == 0 {
@@ -130,35 +129,36 @@ func (e *Engine) claim(ctx context.Context, free int) ([]store.Record, error) {
 			if err != nil {
 				return err
 			}
+			moved++
 			if started {
 				claimed = append(claimed, *rec)
 			}
 		}
 		return nil
 	})
-	return claimed, err
+	return claimed, moved, err
 }
 
-// ready queues what has waited long enough.
-func ready(tx *store.Tx) error {
+// ready queues what has waited long enough, and returns how many tasks that are.
+func ready(tx *store.Tx) (int, error) {
 	ids, err := tx.Due(time.Now(), claimBatch)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, id := range ids {
 		rec, err := tx.Task(id)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := step(rec, task.TriggerReady); err != nil {
-			return err
+			return 0, err
 		}
 		rec.Task.NextAttemptAt = nil
 		if err := tx.Put(rec, task.EventStatus); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(ids), nil
 }
 
 // begin moves a queued record into its next attempt. A task whose kind this daemon does not have is paused:

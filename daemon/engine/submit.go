@@ -54,10 +54,10 @@ func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, o
 		if done, err := once.find(tx, &made); done || err != nil {
 			return err
 		}
-		if err := tx.Create(&made); err != nil {
+		if err := once.keep(tx, &made); err != nil {
 			return err
 		}
-		if err := once.keep(tx, &made); err != nil {
+		if err := tx.Create(&made); err != nil {
 			return err
 		}
 		if len(secrets) > 0 {
@@ -272,7 +272,7 @@ func (o once) find(tx *store.Tx, rec *store.Record) (bool, error) {
 	return true, nil
 }
 
-// keep stores the key with rec.
+// keep stores the key with rec, which the caller then writes: the record remembers its keys.
 func (o once) keep(tx *store.Tx, rec *store.Record) error {
 	if o.name == "" {
 		return nil
