@@ -1,0 +1,396 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"durable/ipc/client"
+	"durable/ipc/task"
+)
+
+// TestSubmitWhoseReplyIsLost: the task is accepted, the answer never arrives; the repetition must not
+// make a second one.
+func TestSubmitWhoseReplyIsLost(t *testing.T) {
+	m := newMemory()
+	d := serve(t, m)
+	c := d.client(client.Options{})
+	for _, key := range []task.Key{"", "mine"} {
+		d.dropReplies.Store(2)
+		got, err := c.Submit(within(t), task.Spec{Kind: "noop"}, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := m.tasks[len(m.tasks)-1]; got.ID != want.ID {
+			t.Errorf("key %q: task %s, want %s", key, got.ID, want.ID)
+		}
+	}
+	if len(m.tasks) != 2 {
+		t.Errorf("%d tasks, want 2", len(m.tasks))
+	}
+}
+
+// TestWhatIsNotSafeIsNotRepeated: a backup whose answer is lost may be there; only the caller can tell.
+func TestWhatIsNotSafeIsNotRepeated(t *testing.T) {
+	e := &echo{}
+	d := serve(t, e)
+	d.dropReplies.Store(1)
+	_, err := d.client(client.Options{}).Backup(within(t), task.BackupRequest{Path: "/b"})
+	var got *task.Error
+	if !errors.As(err, &got) || got.Code != task.Unavailable || got.Details[task.DetailOutcome] != "unknown" || got.Hint == "" {
+		t.Errorf("%+v, want unavailable, outcome unknown", err)
+	}
+	if args, _ := e.last(); args == nil {
+		t.Error("the request did not arrive: the test shows nothing")
+	}
+}
+
+// TestForgetWhoseReplyIsLost finds nothing the second time, which is what was asked for.
+func TestForgetWhoseReplyIsLost(t *testing.T) {
+	m := newMemory()
+	d := serve(t, m)
+	c := d.client(client.Options{})
+	made, err := c.Submit(within(t), task.Spec{Kind: "noop"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.dropDeletes.Store(1)
+	if err := c.Forget(within(t), made.ID.Ref()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Forget(within(t), made.ID.Ref()); !errors.Is(err, task.NotFound) {
+		t.Errorf("a second time: %v, want not_found", err)
+	}
+}
+
+func TestSubmitWaitsForTheDaemon(t *testing.T) {
+	m := newMemory()
+	d := newDaemon(t, m)
+	c := d.client(client.Options{Start: func(context.Context) error {
+		d.up() // comes up while the first dial has failed already
+		return nil
+	}})
+	if _, err := c.Submit(within(t), task.Spec{Kind: "noop"}, ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWaitSurvivesRestarts(t *testing.T) {
+	m := newMemory()
+	d := serve(t, m)
+	c := d.client(client.Options{})
+	ctx := within(t)
+	if _, err := c.Submit(ctx, task.Spec{Kind: "noop"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		task.Task
+		err error
+	}
+	got := make(chan answer)
+	go func() {
+		v, err := c.Wait(ctx, task.RefLast, time.Hour)
+		got <- answer{v, err}
+	}()
+	for range 3 {
+		<-m.entered
+		d.kill()
+		d.up()
+	}
+	<-m.entered
+	d.kill()
+	// A newer task, so that "@last" is another one now, and the end while nobody serves.
+	if _, err := m.Submit(ctx, task.Spec{Kind: "noop"}, "other"); err != nil {
+		t.Fatal(err)
+	}
+	m.finish(1)
+	d.up()
+	a := <-got
+	if a.err != nil || a.Number != 1 || a.Status != task.StatusCompleted {
+		t.Errorf("%d %s %v, want 1 completed", a.Number, a.Status, a.err)
+	}
+}
+
+func TestWaitTimesOutTruthfully(t *testing.T) {
+	m := newMemory()
+	c := serve(t, m).client(client.Options{})
+	made, err := c.Submit(within(t), task.Spec{Kind: "noop"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, timeout := range []time.Duration{-1, 0, time.Millisecond} {
+		got, err := c.Wait(within(t), made.ID.Ref(), timeout)
+		if err != nil || got.Status != task.StatusPending {
+			t.Errorf("%s: %s %v", timeout, got.Status, err)
+		}
+	}
+}
+
+// TestListThenWatch: what happens between the list and the watch, and while the daemon is away, is
+// told once.
+func TestListThenWatch(t *testing.T) {
+	for _, after := range []string{"list", "now"} {
+		t.Run(after, func(t *testing.T) {
+			m := newMemory()
+			d := serve(t, m)
+			c := d.client(client.Options{})
+			ctx := within(t)
+			submit := func(n int) {
+				for range n {
+					if _, err := m.Submit(ctx, task.Spec{Kind: "noop"}, task.Key(fmt.Sprint(len(m.tasks)))); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			submit(3)
+			q := task.EventQuery{Follow: true}
+			first := uint64(4)
+			if after == "list" {
+				list, err := c.List(ctx, task.ListQuery{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				q.After = list.Cursor
+				submit(2) // in the gap
+			}
+			s, err := c.Events(ctx, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if after == "now" {
+				// No event has come yet, so no cursor of one: the place is kept all the same.
+				<-m.entered
+				d.kill()
+				submit(2)
+				d.up()
+			}
+			var got, want []uint64
+			next := first
+			for round := range 4 {
+				for range 2 {
+					e, err := s.Next()
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, want = append(got, e.Task.Number), append(want, next)
+					next++
+				}
+				if round < 3 {
+					d.kill()
+					submit(2)
+					d.up()
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestEventsThatDoNotFollowEnd(t *testing.T) {
+	m := newMemory()
+	c := serve(t, m).client(client.Options{})
+	for range 100 {
+		if _, err := c.Submit(within(t), task.Spec{Kind: "noop"}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := c.Events(within(t), task.EventQuery{After: task.CursorStart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for n := range 100 {
+		if e, err := s.Next(); err != nil || e.Task.Number != uint64(n+1) {
+			t.Fatalf("event %d: %+v %v", n, e.Task, err)
+		}
+	}
+	for range 2 {
+		if _, err := s.Next(); !errors.Is(err, io.EOF) {
+			t.Errorf("%v, want EOF", err)
+		}
+	}
+}
+
+func TestCursorThatIsGone(t *testing.T) {
+	c := serve(t, newMemory()).client(client.Options{})
+	_, err := c.Events(within(t), task.EventQuery{After: "x.1", Follow: true})
+	if e := task.AsError(err); !errors.Is(err, task.OutOfRange) || e.Details["first"] != "e.1" {
+		t.Errorf("%v, want out_of_range with the first that is left", err)
+	}
+}
+
+func TestCloseEndsWhatBlocks(t *testing.T) {
+	m := newMemory()
+	c := serve(t, m).client(client.Options{})
+	ctx := within(t)
+	s, err := c.Events(ctx, task.EventQuery{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := c.Log(ctx, "1", task.LogQuery{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() { _, err := s.Next(); ended <- err }()
+	go func() { _, err := log.Body.Read(make([]byte, 10)); ended <- err }()
+	s.Close()
+	log.Body.Close()
+	for range 2 {
+		if err := <-ended; err == nil {
+			t.Error("no error")
+		}
+	}
+}
+
+func TestLogFollowsOverRestarts(t *testing.T) {
+	m := newMemory()
+	d := serve(t, m)
+	c := d.client(client.Options{})
+	m.write("0000 first\n")
+	log, err := c.Log(within(t), "1", task.LogQuery{Follow: true, Offset: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Body.Close()
+	want := "first\n"
+	buf := make([]byte, 1000)
+	var got strings.Builder
+	read := func() {
+		for got.Len() < len(want) {
+			n, err := log.Body.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Write(buf[:n])
+		}
+	}
+	for round := range 3 {
+		read()
+		d.kill()
+		line := fmt.Sprintf("line %d, while nobody served\n", round)
+		m.write(line)
+		want += line
+		d.up()
+	}
+	read()
+	m.end()
+	if _, err := log.Body.Read(buf); err != io.EOF {
+		t.Errorf("%v, want EOF: the attempt has ended", err)
+	}
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestGivingUp: patience, in synthetic time.
+func TestGivingUp(t *testing.T) {
+	tests := []struct {
+		name     string
+		patience time.Duration
+		want     time.Duration
+	}{
+		{"never", client.Never, 0},
+		{"default", 0, client.DefaultDialRetry},
+		{"a minute", time.Minute, time.Minute},
+	}
+	for _, tt := range tests {
+		path := dir(t) + "/s"
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := client.New(client.Options{Socket: path, DialRetry: tt.patience})
+				began := time.Now()
+				_, err := c.Info(t.Context())
+				took := time.Since(began)
+				if !errors.Is(err, task.Unavailable) || !strings.Contains(err.Error(), path) || !strings.Contains(task.AsError(err).Hint, "durablectl service start") {
+					t.Errorf("%v", err)
+				}
+				if took < tt.want || took > tt.want+time.Second {
+					t.Errorf("gave up after %s, want %s", took, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestContextEndsTheWaiting(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	started := make(chan struct{})
+	c := client.New(client.Options{Socket: dir(t) + "/s", DialRetry: client.Forever, Start: func(context.Context) error {
+		close(started)
+		return nil // and yet nobody listens
+	}})
+	go func() {
+		<-started
+		cancel()
+	}()
+	if _, err := c.Info(ctx); !errors.Is(err, task.Unavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want unavailable and canceled", err)
+	}
+}
+
+// TestStaleSocket: the file is there, nobody listens: as after a SIGKILL.
+func TestStaleSocket(t *testing.T) {
+	m := newMemory()
+	d := newDaemon(t, m)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: d.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	if _, err := d.client(client.Options{DialRetry: client.Never}).Kinds(within(t)); !errors.Is(err, task.Unavailable) {
+		t.Errorf("without Start: %v", err)
+	}
+	starts := 0
+	c := d.client(client.Options{Start: func(context.Context) error { starts++; d.up(); return nil }})
+	if _, err := c.List(within(t), task.ListQuery{}); err != nil || starts != 1 {
+		t.Errorf("%d starts, %v", starts, err)
+	}
+}
+
+// TestShutdownStartsNothing: to stop what does not run is no reason to start it.
+func TestShutdownStartsNothing(t *testing.T) {
+	c := client.New(client.Options{Socket: dir(t) + "/s", Start: func(context.Context) error {
+		t.Error("started")
+		return nil
+	}})
+	if err := c.Shutdown(within(t), task.ShutdownRequest{}); !errors.Is(err, task.Unavailable) {
+		t.Errorf("%v, want unavailable", err)
+	}
+}
+
+// flaky is unavailable a few times, as a daemon that is leaving.
+type flaky struct {
+	task.UnimplementedService
+	left int
+}
+
+func (f *flaky) Get(context.Context, task.Ref) (task.Task, error) {
+	if f.left--; f.left >= 0 {
+		return task.Task{}, task.Errorf(task.Unavailable, "the daemon is leaving")
+	}
+	return fullTask, nil
+}
+
+func TestUnavailableIsAskedAgain(t *testing.T) {
+	c := serve(t, &flaky{left: 3}).client(client.Options{})
+	if _, err := c.Get(within(t), "1"); err != nil {
+		t.Error(err)
+	}
+	c = serve(t, &flaky{left: 1}).client(client.Options{DialRetry: client.Never})
+	if _, err := c.Get(within(t), "1"); !errors.Is(err, task.Unavailable) || err.Error() != "the daemon is leaving" {
+		t.Errorf("%v, want the daemon's own words", err)
+	}
+}
