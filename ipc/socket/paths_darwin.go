@@ -5,10 +5,10 @@ import "path/filepath"
 // MaxPath is the longest socket path, in bytes: sun_path has 104, the last one is a zero.
 const MaxPath = 103
 
-const (
-	systemState  = "/var/lib/durable"
-	systemSocket = "/var/run/durable/" + socketName
-)
+const systemState = "/var/lib/durable"
+
+// systemSocket is a variable for tests only.
+var systemSocket = "/var/run/durable/" + socketName
 
 func stateDir(home string) string {
 	return filepath.Join(home, "Library", "Application Support", "durable")
