@@ -113,7 +113,7 @@ func (s *Store) findOrCreate() error {
 
 func errGone(path, what string) error {
 	return task.Errorf(task.FailedPrecondition, "store %s %s; nothing was changed", path, what).
-		WithHint("put it back from a backup (durablectl backup restore); to begin with an empty one, remove %s as well",
+		WithHint("put it back from a backup (durabled restore FILE); to begin with an empty one, remove %s as well",
 			filepath.Join(filepath.Dir(path), markerFile))
 }
 
@@ -322,5 +322,5 @@ func (s *Store) explain(err error) error {
 		return err
 	}
 	return task.Errorf(task.FailedPrecondition, "store %s cannot be read: %w; nothing was changed", s.path(), err).
-		WithHint("move the folder's store.* files away to keep them, then restore a backup (durablectl backup restore), or start with an empty store")
+		WithHint("move the folder's store.* files away to keep them, then restore a backup (durabled restore FILE), or start with an empty store")
 }

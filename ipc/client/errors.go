@@ -67,7 +67,7 @@ func (c *Client) final(ctx context.Context, req *request, err error) error {
 		path, _ := c.Socket()
 		e := task.Errorf(task.Unavailable, "the daemon is not running: nobody listens on %s", path)
 		e.Err = err
-		return e.WithHint("start it: durablectl service start, or durabled run")
+		return e.WithHint("start it: durablectl restart, or durabled run")
 	}
 	e := task.Errorf(task.Unavailable, "%w", err).WithHint("durablectl status shows whether it is back")
 	if req.method != http.MethodGet && lost(err) {

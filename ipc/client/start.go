@@ -94,7 +94,7 @@ func (o StartOptions) mayStart(p socket.Paths) error {
 	case autostartOff():
 		why, hint = EnvAutostart+"="+os.Getenv(EnvAutostart)+" keeps it from being started", "start it: durabled run"
 	case marked(p.Stopped):
-		why, hint = "it was stopped on purpose", "start it again: durablectl service start, or durabled run"
+		why, hint = "it was stopped on purpose", "start it again: durablectl restart, or durabled run"
 	case os.Geteuid() == 0 && !p.Home:
 		why = "it is never started as root by itself"
 		hint = "use your own account, or set " + socket.EnvHome + ", or start it: durabled run"

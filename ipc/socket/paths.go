@@ -52,7 +52,7 @@ func In(folder string) Paths {
 		State:     folder,
 		Socket:    socketIn(folder),
 		Config:    in(configName),
-		Store:     in("durable.db"),
+		Store:     in("store.db"),
 		Lock:      in("daemon.lock"),
 		StartLock: in("start.lock"),
 		Log:       in("durabled.log"),
