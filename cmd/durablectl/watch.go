@@ -88,11 +88,10 @@ func (c *cli) follow(ctx context.Context, t task.Task, show func(time.Time, task
 		return t, err
 	}
 	defer stream.Close()
-	if t, err = c.svc.Get(ctx, t.ID.Ref()); err != nil {
+	if t, err = c.svc.Get(ctx, t.ID.Ref()); err != nil || t.Status.Terminal() {
 		return t, err
 	}
-	show(c.now(), *t.Summary())
-	for !t.Status.Terminal() {
+	for show(c.now(), *t.Summary()); ; {
 		e, err := stream.Next()
 		switch {
 		case err == io.EOF:
@@ -108,7 +107,6 @@ func (c *cli) follow(ctx context.Context, t task.Task, show func(time.Time, task
 		}
 		show(e.Time, *e.Task)
 	}
-	return t, nil
 }
 
 // stream prints what has happened to t, and what does until its end, as the API's own events.

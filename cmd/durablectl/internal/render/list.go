@@ -146,7 +146,7 @@ func (s Screen) Stats(st task.Stats) string {
 	count := func(name string, n uint64) { row(name, Count(int64(n))) }
 	count("tasks", uint64(st.Total))
 	for _, status := range task.Statuses {
-		count("  "+string(status), uint64(st.Counts[status]))
+		count(string(status), uint64(st.Counts[status]))
 	}
 	row("slots taken", fmt.Sprintf("%d of %d", st.Active, st.Slots))
 	count("queued", uint64(st.Queued))

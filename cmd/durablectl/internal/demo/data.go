@@ -1,0 +1,59 @@
+package demo
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"time"
+)
+
+// columns are those of the file; the first one tells the rows apart.
+var columns = []string{"id", "ordered_at", "customer", "city", "product", "quantity", "price", "paid", "note"}
+
+var (
+	names    = []string{"Ada Lovelace", "Grace Hopper", "Edsger Dijkstra", "Zoë Müller", "Søren Ångström", "林 美咲", "O'Brien, Pat"}
+	cities   = []string{"London", "Zürich", "São Paulo", "東京", "Reykjavík", "Washington, DC"}
+	products = []string{"kettle", `27" monitor`, "notebook, ruled", "lamp", "chair"}
+	notes    = []string{"", "", "gift", "call first", "two lines:\nleave it at the door", `said "thanks"`, "007"}
+)
+
+// writeOrders makes a CSV file of so many orders, with everything in it that makes CSV hard: quotes, commas, line
+// breaks, empty cells, text that looks like a number, and characters of many alphabets.
+func writeOrders(path string, rows int) (size int64, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	buf := bufio.NewWriterSize(f, 1<<20)
+	w := csv.NewWriter(buf)
+	if err := w.Write(columns); err != nil {
+		return 0, err
+	}
+	r := rand.New(rand.NewPCG(1, 2)) // the same orders each time
+	for i := range rows {
+		if err := w.Write(order(r, i+1)); err != nil {
+			return 0, err
+		}
+	}
+	w.Flush()
+	if err := errors.Join(w.Error(), buf.Flush()); err != nil {
+		return 0, err
+	}
+	return f.Seek(0, io.SeekCurrent)
+}
+
+func order(r *rand.Rand, id int) []string {
+	pick := func(from []string) string { return from[r.IntN(len(from))] }
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(id) * time.Minute)
+	return []string{
+		strconv.Itoa(id), at.Format(time.RFC3339), pick(names), pick(cities), pick(products),
+		strconv.Itoa(1 + r.IntN(9)), fmt.Sprintf("%d.%02d", r.IntN(900), r.IntN(100)),
+		strconv.FormatBool(r.IntN(5) > 0), pick(notes),
+	}
+}
