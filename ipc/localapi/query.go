@@ -87,11 +87,8 @@ func (q *query) duration(name string, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	if seconds, err := strconv.ParseFloat(v, 64); err == nil && !math.IsNaN(seconds) {
-		limit := math.MaxInt64 / float64(time.Second)
-		if math.Abs(seconds) >= limit {
-			return time.Duration(math.Copysign(math.MaxInt64, seconds))
-		}
-		return time.Duration(seconds * float64(time.Second))
+		const limit = float64(math.MaxInt64/int64(time.Second)) - 1 // beyond it the conversion is undefined
+		return time.Duration(min(limit, max(-limit, seconds)) * float64(time.Second))
 	}
 	d, err := time.ParseDuration(v)
 	if err != nil {
