@@ -1,0 +1,258 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// batch is a number of records on their way, as the destination wants them.
+type batch struct {
+	width  int
+	values []value
+	lines  []int64
+	hashes []uint64
+	// bad are the records left out on the way here, read counts all that the survey had counted.
+	bad  []*rowError
+	read int64
+	// at is where the record after the batch is read.
+	at position
+}
+
+func (b *batch) rows() int         { return len(b.hashes) }
+func (b *batch) row(i int) []value { return b.values[i*b.width : (i+1)*b.width] }
+func (b *batch) reset() {
+	*b = batch{b.width, b.values[:0], b.lines[:0], b.hashes[:0], nil, 0, position{}}
+}
+func (b *batch) empty() bool { return b.rows() == 0 && len(b.bad) == 0 }
+
+// What bounds a batch besides its number of records, and how many are under way at once: together
+// they bound the memory of a migration.
+const (
+	batchBytes   = 1 << 20
+	batchTime    = 100 * time.Millisecond
+	batchesAhead = 4
+)
+
+// producer reads, converts and hashes records in a goroutine of its own.
+type producer struct {
+	m    *migration
+	st   *state // not changed here
+	r    reader
+	sink sink
+	cast []func(value) value
+	left int64 // records until the total
+
+	hash   hasher
+	normal []value
+}
+
+// run sends batches until the end, an error, or the end of ctx. It returns io.EOF if the source ended
+// before its time.
+func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *batch) error {
+	for p.left > 0 {
+		var b *batch
+		select {
+		case b = <-free:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		b.reset()
+		err := p.fill(ctx, b)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		b.at = p.r.position()
+		if !b.empty() {
+			select {
+			case full <- b:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill adds records to b until it is full.
+func (p *producer) fill(ctx context.Context, b *batch) error {
+	start, bytes := time.Now(), 0
+	for n := 1; p.left > 0 && b.rows() < *p.m.p.BatchSize && bytes < batchBytes; n++ {
+		if n%64 == 0 && (ctx.Err() != nil || time.Since(start) > batchTime) {
+			return nil // run sees to ctx
+		}
+		from := len(b.values)
+		for range b.width {
+			b.values = append(b.values, nil)
+		}
+		row := b.values[from:]
+		err := p.r.read(row)
+		if err == nil {
+			p.left--
+			b.read++
+			err = p.convert(row)
+		}
+		var bad *rowError
+		if errors.As(err, &bad) {
+			if bad.line == 0 {
+				bad.line = p.r.line()
+			}
+			b.bad = append(b.bad, bad)
+			b.values = b.values[:from]
+			if len(b.bad) >= maxSkips {
+				return nil
+			}
+			continue
+		}
+		if err != nil {
+			b.values = b.values[:from]
+			return err
+		}
+		b.lines = append(b.lines, p.r.line())
+		b.hashes = append(b.hashes, p.hash.row(p.normal))
+		bytes += len(p.hash.buf)
+	}
+	return nil
+}
+
+// convert makes row what the destination takes, and p.normal what it will give back.
+func (p *producer) convert(row []value) error {
+	for i, v := range row {
+		if cast := p.cast[i]; cast != nil {
+			v = cast(v)
+		}
+		v, err := p.sink.convert(v, i)
+		if err != nil {
+			var bad *rowError
+			if errors.As(err, &bad) {
+				bad.msg = "column " + p.st.Columns[i].Name + ": " + bad.msg
+			}
+			return err
+		}
+		row[i] = v
+		p.normal[i] = p.sink.normal(v)
+	}
+	return nil
+}
+
+// commitEvery is how often position and data are made durable: often enough for "at least once a
+// second" while a commit takes some time itself.
+const commitEvery = 700 * time.Millisecond
+
+// copy moves the records that are left.
+func (m *migration) copy(ctx context.Context, st *state) error {
+	r, err := m.source.open(ctx, st.Columns, st.At)
+	if err != nil {
+		return err
+	}
+	defer r.close() //nolint:errcheck // a reader
+	inner, stop := context.WithCancel(ctx)
+	p := &producer{m: m, st: st, r: r, sink: m.sink, left: st.Total - st.Read, normal: make([]value, len(st.Columns))}
+	for _, c := range st.Columns {
+		p.cast = append(p.cast, m.source.caster(c))
+	}
+	free, full := make(chan *batch, batchesAhead), make(chan *batch, batchesAhead)
+	for range batchesAhead {
+		free <- &batch{width: len(st.Columns)}
+	}
+	ended := make(chan error, 1)
+	// The state is the consumer's from here on: the producer gets a copy.
+	seen := *st
+	p.st = &seen
+	go func() {
+		ended <- p.run(inner, free, full)
+		close(full)
+	}()
+	err = m.consume(ctx, st, free, full)
+	stop()
+	for range full { // let the producer go
+	}
+	if readErr := <-ended; err == nil && ctx.Err() == nil {
+		err = readErr
+	}
+	return m.copied(ctx, st, err)
+}
+
+// consume writes batches until there are none, or ctx is done.
+func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, full <-chan *batch) error {
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case b, more := <-full:
+			if !more {
+				return nil
+			}
+			if err := m.take(ctx, st, b); err != nil {
+				return err
+			}
+			free <- b
+		}
+		if time.Since(last) >= commitEvery {
+			if err := m.save(ctx, st); err != nil {
+				return err
+			}
+			last = time.Now()
+		}
+		m.report(st, "Migrated", st.Done.Records, false)
+	}
+}
+
+// take writes one batch and enters it in st.
+func (m *migration) take(ctx context.Context, st *state, b *batch) error {
+	if err := m.hook("write"); err != nil {
+		return err
+	}
+	refused, err := m.sink.write(ctx, b)
+	if err != nil {
+		return err
+	}
+	bad := b.bad
+	for _, r := range refused {
+		r.err.line = b.lines[r.row]
+		bad = append(bad, r.err)
+	}
+	for _, e := range bad {
+		if m.p.OnError == onErrorFail {
+			return e.fatal(m.p.Source)
+		}
+		m.j.Logf("skipped line %d: %s", e.line, e.msg)
+		st.skip(e)
+	}
+	next := 0
+	for i, hash := range b.hashes {
+		if next < len(refused) && refused[next].row == i {
+			next++
+			continue
+		}
+		st.Done.add(hash)
+	}
+	st.Read += b.read
+	st.At = b.at
+	return nil
+}
+
+// copied ends the copy: makes the last records durable whether it was complete or told to stop.
+func (m *migration) copied(ctx context.Context, st *state, err error) error {
+	switch {
+	case err == io.EOF:
+		return errSourceChanged(m.p.Source)
+	case err != nil && !errors.Is(err, context.Cause(ctx)):
+		return err
+	case ctx.Err() != nil:
+		if err := m.save(ctx, st); err != nil {
+			return err
+		}
+		return context.Cause(ctx)
+	}
+	if err := m.unchanged(st); err != nil && !m.source.snapshot() {
+		return err
+	}
+	st.Phase = phaseVerifying
+	return m.save(ctx, st)
+}

@@ -1,0 +1,289 @@
+package migration
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"durable/ipc/task"
+)
+
+// delimitedSource is a CSV or TSV file with a header line, as encoding/csv reads it.
+type delimitedSource struct {
+	path  string
+	comma rune
+}
+
+func (s *delimitedSource) fingerprint() (fingerprint, error) { return fileFingerprint(s.path) }
+func (s *delimitedSource) snapshot() bool                    { return false }
+
+func (s *delimitedSource) caster(c column) func(value) value {
+	if c.Type == typeNone || c.Type == typeText {
+		return nil
+	}
+	return func(v value) value {
+		if text, ok := v.(string); ok {
+			return c.cast(text)
+		}
+		return v
+	}
+}
+
+func (s *delimitedSource) header(context.Context) ([]column, error) {
+	r, err := s.start()
+	if err != nil {
+		return nil, err
+	}
+	defer r.close() //nolint:errcheck // nothing was written
+	return r.all, nil
+}
+
+// start opens the file and reads its header.
+func (s *delimitedSource) start() (*delimitedReader, error) {
+	r, err := s.openAt(position{})
+	if err != nil {
+		return nil, err
+	}
+	names, err := r.record()
+	if err == nil {
+		r.all, err = headerColumns(names, s.path)
+	}
+	if err == io.EOF {
+		err = task.Errorf(task.InvalidArgument, "source %s: empty, without even a header line", s.path).
+			WithHint("the first line must name the columns")
+	}
+	var bad *rowError
+	if errors.As(err, &bad) {
+		err = bad.fatal(s.path)
+	}
+	if err != nil {
+		_ = r.close() // the first error counts
+		return nil, err
+	}
+	r.width = len(names)
+	return r, nil
+}
+
+func headerColumns(names []string, path string) ([]column, error) {
+	cols, seen := make([]column, len(names)), map[string]bool{}
+	for i, name := range names {
+		if name == "" {
+			name = fmt.Sprintf("column_%d", i+1)
+		}
+		if seen[name] {
+			return nil, task.Errorf(task.InvalidArgument, "source %s: its header names the column %q twice", path, name).
+				WithHint("rename one of them in the first line")
+		}
+		seen[name] = true
+		cols[i].Name = strings.Clone(name)
+	}
+	return cols, checkColumns(cols, path)
+}
+
+func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, fileError(err, "source", s.path)
+	}
+	r := &delimitedReader{path: s.path, file: f, base: at}
+	if at.Offset == 0 {
+		mark := make([]byte, len(bom))
+		if _, err := io.ReadFull(f, mark); err == nil && bytes.Equal(mark, bom) {
+			r.base.Offset = int64(len(bom))
+		}
+	}
+	if _, err := f.Seek(r.base.Offset, io.SeekStart); err != nil {
+		_ = f.Close() // nothing was written
+		return nil, fileError(err, "source", s.path)
+	}
+	r.limited = &limitReader{r: f}
+	r.csv = csv.NewReader(bufio.NewReaderSize(r.limited, readBuffer))
+	r.csv.Comma = s.comma
+	r.csv.FieldsPerRecord = -1 // checked here, with a better message
+	r.csv.ReuseRecord = true
+	return r, nil
+}
+
+func (s *delimitedSource) open(_ context.Context, cols []column, at position) (reader, error) {
+	r, err := s.start()
+	if err != nil {
+		return nil, err
+	}
+	all, width := r.all, r.width
+	if at.Offset > 0 {
+		if err := r.close(); err != nil {
+			return nil, fileError(err, "source", s.path)
+		}
+		if r, err = s.openAt(at); err != nil {
+			return nil, err
+		}
+		r.all, r.width = all, width
+	}
+	for _, c := range cols {
+		i := indexColumn(all, c.Name)
+		if i < 0 {
+			_ = r.close() // the first error counts
+			return nil, task.Errorf(task.FailedPrecondition, "%s: the column %q is gone", s.path, c.Name)
+		}
+		r.pick = append(r.pick, i)
+	}
+	return r, nil
+}
+
+// survey counts the records and finds the types of the columns.
+func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, error) {
+	r, err := s.start()
+	if err != nil {
+		return survey{}, err
+	}
+	defer r.close() //nolint:errcheck // nothing was written
+	cols, err := pick(r.all, o.columns, s.path)
+	if err != nil {
+		return survey{}, err
+	}
+	index, types := make([]int, len(cols)), make([]inference, len(cols))
+	for i, c := range cols {
+		index[i] = indexColumn(r.all, c.Name)
+	}
+	found := survey{Columns: cols}
+	err = eachRecord(ctx, o, &found.Records, func() error {
+		fields, err := r.record()
+		if err != nil || !o.types {
+			return err
+		}
+		for i := range types {
+			types[i].text(fields[index[i]])
+		}
+		return nil
+	})
+	for i := range types {
+		cols[i].Type = types[i].typ
+		if o.types && cols[i].Type == typeNone {
+			cols[i].Type = typeText
+		}
+	}
+	return found, err
+}
+
+// eachRecord calls next until the end, the limit or an error, and counts the good records in n.
+func eachRecord(ctx context.Context, o surveyOptions, n *int64, next func() error) error {
+	for calls := 0; *n < o.limit; calls++ {
+		if calls%256 == 0 {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			o.tick(*n)
+		}
+		err := next()
+		var bad *rowError
+		switch {
+		case err == nil:
+			*n++
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &bad):
+			if err := o.bad(bad); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// readBuffer is how much is read from a file at once.
+const readBuffer = 256 << 10
+
+// delimitedReader reads records, at first the header, from a position on.
+type delimitedReader struct {
+	path    string
+	file    *os.File
+	limited *limitReader
+	csv     *csv.Reader
+	all     []column
+	width   int   // fields of a record; 0: any number, for the header
+	pick    []int // for each column wanted, its place in a record
+	base    position
+	at      int64 // line of the last record, counted from base
+	next    int64 // lines up to its end
+}
+
+func (r *delimitedReader) line() int64 { return r.base.Line + r.at }
+
+func (r *delimitedReader) position() position {
+	return position{Offset: r.base.Offset + r.csv.InputOffset(), Line: r.base.Line + r.next}
+}
+
+func (r *delimitedReader) close() error { return r.file.Close() }
+
+func (r *delimitedReader) read(row []value) error {
+	fields, err := r.record()
+	if err != nil {
+		return err
+	}
+	for i, place := range r.pick {
+		row[i] = fields[place]
+	}
+	return nil
+}
+
+// record returns the fields of the next record; they are good until the next call.
+func (r *delimitedReader) record() ([]string, error) {
+	r.limited.allow = MaxRecord
+	fields, err := r.csv.Read()
+	if err != nil {
+		return nil, r.explain(err)
+	}
+	first, _ := r.csv.FieldPos(0)
+	last, _ := r.csv.FieldPos(len(fields) - 1)
+	r.at = int64(first)
+	r.next = int64(last + strings.Count(fields[len(fields)-1], "\n"))
+	if r.width > 0 && len(fields) != r.width {
+		return nil, &rowError{r.line(), fmt.Sprintf("%d fields, but the header has %d", len(fields), r.width)}
+	}
+	return fields, nil
+}
+
+func (r *delimitedReader) explain(err error) error {
+	var parse *csv.ParseError
+	switch {
+	case err == io.EOF:
+		return err
+	case errors.As(err, &parse):
+		r.at, r.next = int64(parse.StartLine), int64(parse.Line)
+		return &rowError{r.line(), parse.Err.Error()}
+	case errors.Is(err, errTooLong):
+		return tooLong(r.path, r.base.Line+r.next+1)
+	}
+	return fileError(err, "source", r.path)
+}
+
+func tooLong(path string, line int64) error {
+	return task.Errorf(task.InvalidArgument, "%s, line %d: a record of more than %d bytes", path, line, MaxRecord).
+		WithHint("is a closing quote missing there?")
+}
+
+var errTooLong = errors.New("record too long")
+
+// limitReader bounds what encoding/csv takes in for one record: a quote that is never closed would
+// otherwise make it read the rest of the file into memory.
+type limitReader struct {
+	r     io.Reader
+	allow int64
+}
+
+func (l *limitReader) Read(b []byte) (int, error) {
+	if l.allow <= 0 {
+		return 0, errTooLong
+	}
+	n, err := l.r.Read(b)
+	l.allow -= int64(n)
+	return n, err
+}

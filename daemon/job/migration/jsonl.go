@@ -1,0 +1,218 @@
+package migration
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"durable/ipc/task"
+)
+
+// jsonSource is a JSON Lines file: one object on each line, blank lines left out.
+type jsonSource struct{ path string }
+
+func (s *jsonSource) fingerprint() (fingerprint, error)        { return fileFingerprint(s.path) }
+func (s *jsonSource) snapshot() bool                           { return false }
+func (s *jsonSource) caster(column) func(value) value          { return nil }
+func (s *jsonSource) header(context.Context) ([]column, error) { return nil, nil }
+
+func (s *jsonSource) openAt(at position) (*jsonReader, error) {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, fileError(err, "source", s.path)
+	}
+	if _, err := f.Seek(at.Offset, io.SeekStart); err != nil {
+		_ = f.Close() // nothing was written
+		return nil, fileError(err, "source", s.path)
+	}
+	return &jsonReader{path: s.path, file: f, in: bufio.NewReaderSize(f, readBuffer), pos: at, index: map[string]int{}}, nil
+}
+
+func (s *jsonSource) open(_ context.Context, cols []column, at position) (reader, error) {
+	r, err := s.openAt(at)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range cols {
+		r.index[c.Name] = i
+	}
+	return r, nil
+}
+
+// survey counts the records and collects the columns: every key that any record has, in the order in
+// which they first appear.
+func (s *jsonSource) survey(ctx context.Context, o surveyOptions) (survey, error) {
+	r, err := s.openAt(position{})
+	if err != nil {
+		return survey{}, err
+	}
+	defer r.close() //nolint:errcheck // nothing was written
+	var found survey
+	var types []inference
+	for i, name := range o.columns {
+		r.index[name] = i
+		found.Columns = append(found.Columns, column{Name: name})
+	}
+	types = make([]inference, len(found.Columns))
+	size := 0
+	seen := make([]bool, len(found.Columns))
+	err = eachRecord(ctx, o, &found.Records, func() error {
+		members, err := r.object()
+		if err != nil {
+			return err
+		}
+		for _, m := range members {
+			i, known := r.index[string(m.key)]
+			if !known && o.columns != nil {
+				continue
+			}
+			if !known {
+				i = len(found.Columns)
+				name := string(m.key)
+				if size += len(name); i >= MaxColumns || size > MaxHeader {
+					return checkColumns(append(found.Columns, column{Name: name}), s.path)
+				}
+				r.index[name] = i
+				found.Columns = append(found.Columns, column{Name: name})
+				types = append(types, inference{})
+				seen = append(seen, true)
+			}
+			seen[i] = true
+			types[i].value(m.value)
+		}
+		return nil
+	})
+	if err != nil {
+		return found, err
+	}
+	for i := range types {
+		found.Columns[i].Type = types[i].typ
+		if found.Records > 0 && !seen[i] {
+			return found, task.Errorf(task.InvalidArgument, "columns: no record of %s has the key %q", s.path, found.Columns[i].Name)
+		}
+	}
+	if len(found.Columns) == 0 {
+		return found, task.Errorf(task.InvalidArgument, "source %s: empty, without any record", s.path).
+			WithHint("JSON Lines holds one object on each line")
+	}
+	return found, nil
+}
+
+// jsonReader reads records from a position on.
+type jsonReader struct {
+	path  string
+	file  *os.File
+	in    *bufio.Reader
+	long  []byte // a line longer than in's buffer
+	pos   position
+	index map[string]int // column of a key
+	// strict: a key that is no column is an error, as when a destination is read back.
+	strict  bool
+	members []member
+}
+
+func (r *jsonReader) line() int64        { return r.pos.Line }
+func (r *jsonReader) position() position { return r.pos }
+func (r *jsonReader) close() error       { return r.file.Close() }
+
+func (r *jsonReader) read(row []value) error {
+	members, err := r.object()
+	if err != nil {
+		return err
+	}
+	for i := range row {
+		row[i] = missing{}
+	}
+	for _, m := range members {
+		if i, ok := r.index[string(m.key)]; ok {
+			row[i] = m.value
+		} else if r.strict {
+			return &rowError{r.pos.Line, "unexpected key " + string(quoted(string(m.key)))}
+		}
+	}
+	return nil
+}
+
+// object reads the next line that is not blank.
+func (r *jsonReader) object() ([]member, error) {
+	for {
+		line, err := r.readLine()
+		if err != nil {
+			return nil, err
+		}
+		if r.pos.Line == 1 {
+			line = bytes.TrimPrefix(line, bom)
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if r.members, err = parseObject(line, r.members[:0]); err != nil {
+			return nil, &rowError{r.pos.Line, err.Error()}
+		}
+		return r.members, nil
+	}
+}
+
+// readLine returns the next line, good until the next call.
+func (r *jsonReader) readLine() ([]byte, error) {
+	line, err := r.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		r.long = r.long[:0]
+		for errors.Is(err, bufio.ErrBufferFull) {
+			if len(r.long) > MaxRecord {
+				return nil, tooLong(r.path, r.pos.Line+1)
+			}
+			r.long = append(r.long, line...)
+			line, err = r.in.ReadSlice('\n')
+		}
+		r.long = append(r.long, line...)
+		line = r.long
+	}
+	if err == io.EOF && len(line) > 0 {
+		err = nil
+	}
+	if err == io.EOF {
+		return nil, err
+	}
+	r.pos.Offset += int64(len(line))
+	r.pos.Line++
+	return line, fileError(err, "source", r.path)
+}
+
+// jsonEncoder writes records as JSON Lines.
+type jsonEncoder struct {
+	keys [][]byte
+	buf  []byte
+}
+
+func newJSONEncoder(cols []column) *jsonEncoder {
+	e := &jsonEncoder{}
+	for _, c := range cols {
+		e.keys = append(e.keys, slices.Concat(quoted(c.Name), []byte(":")))
+	}
+	return e
+}
+
+func (e *jsonEncoder) convert(v value, _ int) (value, error) { return toJSON(v) }
+
+func (e *jsonEncoder) header(io.Writer) error { return nil }
+
+func (e *jsonEncoder) encode(w io.Writer, row []value) error {
+	b := append(e.buf[:0], '{')
+	for i, v := range row {
+		if _, absent := v.(missing); absent {
+			continue
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = appendJSON(append(b, e.keys[i]...), v)
+	}
+	e.buf = append(b, '}', '\n')
+	_, err := w.Write(e.buf)
+	return err
+}

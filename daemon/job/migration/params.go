@@ -1,0 +1,201 @@
+package migration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"durable/ipc/task"
+)
+
+// Limits of the parameters; each has an error of its own.
+const (
+	MaxRecordCount   = 1e12
+	MaxBatchSize     = 100_000
+	defaultBatchSize = 1000
+)
+
+// params are the parameters of one migration, as callers give them and as Prepare leaves them: paths
+// absolute, formats, tables and defaults filled in.
+type params struct {
+	Source            string   `json:"source_path"`
+	Destination       string   `json:"destination_path"`
+	RecordCount       *int64   `json:"record_count,omitempty"`
+	BatchSize         *int     `json:"batch_size,omitempty"`
+	Mode              mode     `json:"mode,omitempty"`
+	Table             string   `json:"table,omitempty"`
+	SourceTable       string   `json:"source_table,omitempty"`
+	DestinationTable  string   `json:"destination_table,omitempty"`
+	Columns           []string `json:"columns,omitempty"`
+	OnError           onError  `json:"on_error,omitempty"`
+	SourceFormat      format   `json:"source_format,omitempty"`
+	DestinationFormat format   `json:"destination_format,omitempty"`
+}
+
+type mode string
+
+const (
+	modeCreate  mode = "create"
+	modeReplace mode = "replace"
+	modeAppend  mode = "append"
+)
+
+type onError string
+
+const (
+	onErrorFail onError = "fail"
+	onErrorSkip onError = "skip"
+)
+
+// decodeParams reads the parameters; an unknown one is refused by name.
+func decodeParams(raw json.RawMessage) (params, error) {
+	var p params
+	if len(bytes.TrimSpace(raw)) == 0 {
+		raw = json.RawMessage("{}")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&p)
+	if err == nil && dec.Decode(new(any)) != io.EOF {
+		err = errors.New("more than one JSON value")
+	}
+	if err == nil {
+		return p, nil
+	}
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) && wrongType.Field != "" {
+		return p, task.Errorf(task.InvalidArgument, "%s: a JSON %s, want %s", wrongType.Field, wrongType.Value, wanted(wrongType))
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return p, task.Errorf(task.InvalidArgument, "unknown parameter %s", name).
+			WithHint("data_migration takes source_path, destination_path, record_count, mode, table, source_table, " +
+				"destination_table, columns, on_error, batch_size, source_format and destination_format")
+	}
+	return p, task.Errorf(task.InvalidArgument, "parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// wanted names the type of a field as a person does who writes JSON.
+func wanted(e *json.UnmarshalTypeError) string {
+	switch e.Type.Kind().String() {
+	case "int64", "int":
+		return "a whole number"
+	case "slice":
+		return "an array of strings"
+	}
+	return "a string"
+}
+
+// normalize checks what can be checked without looking at the disk, and fills in the defaults.
+func (p *params) normalize() error {
+	if p.RecordCount != nil && (*p.RecordCount < 1 || *p.RecordCount > MaxRecordCount) {
+		return task.Errorf(task.InvalidArgument, "record_count: %d, want 1 to %.0f", *p.RecordCount, float64(MaxRecordCount)).
+			WithHint("leave record_count out to migrate all records")
+	}
+	if p.BatchSize == nil {
+		p.BatchSize = new(defaultBatchSize)
+	}
+	if *p.BatchSize < 1 || *p.BatchSize > MaxBatchSize {
+		return task.Errorf(task.InvalidArgument, "batch_size: %d, want 1 to %d", *p.BatchSize, MaxBatchSize)
+	}
+	switch p.Mode {
+	case "":
+		p.Mode = modeCreate
+	case modeCreate, modeReplace, modeAppend:
+	default:
+		return task.Errorf(task.InvalidArgument, "mode: %q, want create, replace or append", string(p.Mode))
+	}
+	switch p.OnError {
+	case "":
+		p.OnError = onErrorFail
+	case onErrorFail, onErrorSkip:
+	default:
+		return task.Errorf(task.InvalidArgument, "on_error: %q, want fail or skip", string(p.OnError))
+	}
+	return p.normalizePaths()
+}
+
+func (p *params) normalizePaths() error {
+	var err error
+	if p.Source, err = absolute("source_path", p.Source); err != nil {
+		return err
+	}
+	if p.Destination, err = absolute("destination_path", p.Destination); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		f    format
+	}{{"source_format", p.SourceFormat}, {"destination_format", p.DestinationFormat}} {
+		if err := f.f.validate(f.name); err != nil {
+			return err
+		}
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Columns {
+		if c == "" || seen[c] {
+			return task.Errorf(task.InvalidArgument, "columns: %q is empty or named twice", c)
+		}
+		seen[c] = true
+	}
+	return nil
+}
+
+// absolute expands ~ and refuses what is no absolute path of this machine. A URL is refused without
+// repeating it: there may be a password in it.
+func absolute(name, path string) (string, error) {
+	switch {
+	case path == "":
+		return "", task.Errorf(task.InvalidArgument, "%s: missing", name).WithHint("give an absolute path")
+	case strings.ContainsRune(path, 0):
+		return "", task.Errorf(task.InvalidArgument, "%s: holds a NUL byte", name)
+	}
+	if scheme, _, ok := strings.Cut(path, "://"); ok && len(scheme) > 1 {
+		return "", refuseURL(name, strings.ToLower(scheme), path)
+	}
+	if path == "~" || strings.HasPrefix(path, "~/") || strings.HasPrefix(path, `~\`) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", task.Errorf(task.InvalidArgument, "%s: %s: no home folder: %w", name, path, err).WithHint("give an absolute path")
+		}
+		path = filepath.Join(home, path[1:])
+	}
+	if !filepath.IsAbs(path) {
+		return "", task.Errorf(task.InvalidArgument, "%s: %s is a relative path", name, path).
+			WithHint("give an absolute path: the daemon has no folder of yours to start from")
+	}
+	return filepath.Clean(path), nil
+}
+
+func refuseURL(name, scheme, path string) error {
+	switch scheme {
+	case "postgres", "postgresql":
+		return task.Errorf(task.Unimplemented, "%s: PostgreSQL is not supported yet", name).
+			WithHint("export the table to CSV (psql: \\copy ... csv header) and migrate that")
+	case "file", "sqlite", "sqlite3":
+		hint := "give the plain path"
+		if u, err := url.Parse(path); err == nil && filepath.IsAbs(u.Path) {
+			hint += ": " + u.Path
+		}
+		return task.Errorf(task.InvalidArgument, "%s: a %s URL", name, scheme).WithHint("%s", hint)
+	}
+	return task.Errorf(task.Unimplemented, "%s: %s URLs are not supported", name, scheme).
+		WithHint("migrations move between CSV, TSV, JSON Lines and SQLite files")
+}
+
+// limit returns how many records to migrate at most.
+func (p *params) limit() int64 {
+	if p.RecordCount == nil {
+		return MaxRecordCount
+	}
+	return *p.RecordCount
+}
+
+// title is what the task is called unless the caller says otherwise.
+func (p *params) title() string {
+	return filepath.Base(p.Source) + " -> " + filepath.Base(p.Destination)
+}

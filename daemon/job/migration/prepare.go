@@ -1,0 +1,304 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"durable/ipc/task"
+)
+
+// check holds p against the files that it names, and fills in formats and tables. It changes nothing
+// and reads no more than the beginnings.
+func (p *params) check(ctx context.Context) error {
+	if err := p.checkSource(); err != nil {
+		return err
+	}
+	if err := p.checkDestination(); err != nil {
+		return err
+	}
+	if err := p.resolveTables(ctx); err != nil {
+		return err
+	}
+	if err := p.checkTable(ctx); err != nil {
+		return err
+	}
+	cols, err := newSource(p).header(ctx)
+	if err != nil || cols == nil {
+		return err
+	}
+	_, err = p.arrange(ctx, cols)
+	return err
+}
+
+func (p *params) checkSource() error {
+	info, err := os.Stat(p.Source)
+	if err != nil {
+		if strings.ContainsAny(p.Source, "*?[") && errors.Is(err, fs.ErrNotExist) {
+			return task.Errorf(task.Unimplemented, "source %s: patterns are not supported yet", p.Source).
+				WithHint("start one migration for each file, with mode=append from the second on")
+		}
+		return fileError(err, "source", p.Source)
+	}
+	if err := regular(info, "source", p.Source); err != nil {
+		return err
+	}
+	content, err := head(p.Source)
+	if err != nil {
+		return fileError(err, "source", p.Source)
+	}
+	if len(content) == 0 {
+		return task.Errorf(task.InvalidArgument, "source %s: empty", p.Source).WithHint("there is nothing to migrate")
+	}
+	p.SourceFormat, err = sourceFormat(p, content)
+	return err
+}
+
+// regular refuses what is no plain file: a folder, a device, a pipe.
+func regular(info fs.FileInfo, what, path string) error {
+	switch {
+	case info.IsDir():
+		return task.Errorf(task.InvalidArgument, "%s %s: a folder", what, path).WithHint("name a file in it")
+	case !info.Mode().IsRegular():
+		return task.Errorf(task.InvalidArgument, "%s %s: not a regular file", what, path).
+			WithHint("a pipe or device cannot be read again after a restart; write it to a file first")
+	}
+	return nil
+}
+
+func (p *params) checkDestination() error {
+	dir := filepath.Dir(p.Destination)
+	folder, err := os.Stat(dir)
+	if err != nil {
+		return fileError(err, "destination folder", dir)
+	}
+	if !folder.IsDir() {
+		return task.Errorf(task.InvalidArgument, "destination folder %s: not a folder", dir)
+	}
+	if err := writable(dir); err != nil {
+		return fileError(err, "destination folder", dir)
+	}
+	var content []byte
+	info, err := os.Stat(p.Destination)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(p.Destination); err == nil {
+			return task.Errorf(task.InvalidArgument, "destination %s: a symbolic link to nothing", p.Destination)
+		}
+		info = nil
+	case err != nil:
+		return fileError(err, "destination", p.Destination)
+	default:
+		if content, err = p.checkExisting(info); err != nil {
+			return err
+		}
+	}
+	if p.DestinationFormat, err = destinationFormat(p, content); err != nil {
+		return err
+	}
+	isDatabase := strings.HasPrefix(string(content), sqliteMagic)
+	switch {
+	case info == nil:
+	case p.Mode == modeCreate && p.DestinationFormat != formatSQLite:
+		return exists(p.Destination)
+	case len(content) > 0 && isDatabase != (p.DestinationFormat == formatSQLite):
+		return task.Errorf(task.InvalidArgument, "destination %s: exists and is not %s", p.Destination, p.DestinationFormat).
+			WithHint("name another destination, or say what it is with destination_format")
+	}
+	return nil
+}
+
+// checkExisting returns the beginning of a destination that is there.
+func (p *params) checkExisting(info fs.FileInfo) ([]byte, error) {
+	if err := regular(info, "destination", p.Destination); err != nil {
+		return nil, err
+	}
+	source, err := os.Stat(p.Source)
+	if err == nil && os.SameFile(source, info) {
+		return nil, task.Errorf(task.InvalidArgument, "destination %s: the same file as the source", p.Destination).
+			WithHint("name another destination")
+	}
+	if err := writable(p.Destination); err != nil {
+		return nil, fileError(err, "destination", p.Destination)
+	}
+	content, err := head(p.Destination)
+	return content, fileError(err, "destination", p.Destination)
+}
+
+// resolveTables fills in which table is read and which is written.
+func (p *params) resolveTables(ctx context.Context) error {
+	reads, writes := p.SourceFormat == formatSQLite, p.DestinationFormat == formatSQLite
+	switch {
+	case p.Table != "" && !reads && !writes:
+		return task.Errorf(task.InvalidArgument, "table: neither source nor destination is a SQLite database")
+	case p.SourceTable != "" && !reads:
+		return task.Errorf(task.InvalidArgument, "source_table: the source is %s, not SQLite", p.SourceFormat)
+	case p.DestinationTable != "" && !writes:
+		return task.Errorf(task.InvalidArgument, "destination_table: the destination is %s, not SQLite", p.DestinationFormat)
+	}
+	if reads {
+		p.SourceTable = first(p.SourceTable, p.Table)
+		if p.SourceTable == "" {
+			if err := p.onlyTable(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if writes {
+		stem := strings.TrimSuffix(filepath.Base(p.Source), filepath.Ext(p.Source))
+		p.DestinationTable = first(p.DestinationTable, p.Table, p.SourceTable, stem)
+		lower := strings.ToLower(p.DestinationTable)
+		if strings.HasPrefix(lower, "sqlite_") || lower == positionTable || strings.ContainsRune(lower, 0) {
+			return task.Errorf(task.InvalidArgument, "destination table %q: the name is reserved", p.DestinationTable).
+				WithHint("name another with destination_table")
+		}
+	}
+	p.Table = ""
+	return nil
+}
+
+func first(names ...string) string {
+	for _, name := range names {
+		if name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+func (p *params) onlyTable(ctx context.Context) error {
+	db, err := openDatabase(ctx, "source", p.Source, readOnly)
+	if err != nil {
+		return err
+	}
+	names, err := db.tables(ctx)
+	if err = errors.Join(err, db.close()); err != nil {
+		return err
+	}
+	switch len(names) {
+	case 0:
+		return task.Errorf(task.InvalidArgument, "source %s: a database without tables", p.Source)
+	case 1:
+		p.SourceTable = names[0]
+		return nil
+	}
+	return task.Errorf(task.InvalidArgument, "source %s: which table? it has %s", p.Source, list(names)).
+		WithHint("name one with table")
+}
+
+// checkTable refuses a destination table that the mode does not allow.
+func (p *params) checkTable(ctx context.Context) error {
+	t, err := p.destinationTable(ctx)
+	switch {
+	case err != nil || t == nil:
+		return err
+	case t.view:
+		return errView(p)
+	case p.Mode == modeCreate:
+		return errTableExists(p)
+	}
+	return nil
+}
+
+// destinationTable returns nil if there is no such table, or no database.
+func (p *params) destinationTable(ctx context.Context) (*tableInfo, error) {
+	if p.DestinationFormat != formatSQLite {
+		return nil, nil
+	}
+	if info, err := os.Stat(p.Destination); err != nil || info.Size() == 0 {
+		return nil, nil
+	}
+	db, err := openDatabase(ctx, "destination", p.Destination, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	t, err := db.table(ctx, p.DestinationTable)
+	return t, errors.Join(err, db.close())
+}
+
+func errView(p *params) error {
+	return task.Errorf(task.InvalidArgument, "destination %s: %s is a view", p.Destination, p.DestinationTable).
+		WithHint("name a table with destination_table")
+}
+
+func errTableExists(p *params) error {
+	return task.Errorf(task.FailedPrecondition, "destination %s: the table %s exists already", p.Destination, p.DestinationTable).
+		WithHint("mode=replace drops it first, mode=append adds to it; or name another with destination_table")
+}
+
+func errTableGone(p *params, t *tableInfo) error {
+	if t != nil {
+		return nil
+	}
+	return task.Errorf(task.FailedPrecondition, "destination %s: the table %s was removed", p.Destination, p.DestinationTable).
+		WithHint("start the migration anew")
+}
+
+// arrange returns the columns to migrate, of those that the source has, in the order in which the
+// destination wants them. It refuses what does not fit there.
+func (p *params) arrange(ctx context.Context, all []column) ([]column, error) {
+	cols, err := pick(all, p.Columns, p.Source)
+	if err == nil {
+		err = checkColumns(cols, p.Source)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.DestinationFormat == formatSQLite {
+		return cols, p.fitTable(ctx, cols)
+	}
+	if p.Mode == modeAppend && p.DestinationFormat.delimited() {
+		return p.fitHeader(ctx, cols)
+	}
+	return cols, nil
+}
+
+func (p *params) fitTable(ctx context.Context, cols []column) error {
+	for i, c := range cols {
+		if indexFold(cols, c.Name) != i {
+			return task.Errorf(task.InvalidArgument, "columns: SQLite takes %q and %q for the same name", cols[indexFold(cols, c.Name)].Name, c.Name).
+				WithHint("choose one of them with columns, or rename one in the source")
+		}
+	}
+	if p.Mode != modeAppend {
+		return nil
+	}
+	t, err := p.destinationTable(ctx)
+	if err != nil || t == nil {
+		return err
+	}
+	for _, c := range cols {
+		if there := t.column(c.Name); there == nil || there.generated {
+			return errColumns(p, cols, t.names())
+		}
+	}
+	return nil
+}
+
+func (p *params) fitHeader(ctx context.Context, cols []column) ([]column, error) {
+	if info, err := os.Stat(p.Destination); err != nil || info.Size() == 0 {
+		return cols, nil
+	}
+	there, err := (&delimitedSource{p.Destination, p.DestinationFormat.comma()}).header(ctx)
+	if err != nil {
+		return nil, err
+	}
+	arranged := make([]column, len(there))
+	for i, c := range there {
+		at := indexColumn(cols, c.Name)
+		if at < 0 || len(there) != len(cols) {
+			return nil, errColumns(p, cols, columnNames(there))
+		}
+		arranged[i] = cols[at]
+	}
+	return arranged, nil
+}
+
+func errColumns(p *params, cols []column, there []string) error {
+	return task.Errorf(task.InvalidArgument, "destination %s: its columns do not match the source's: there %s, here %s",
+		p.Destination, list(there), list(columnNames(cols))).
+		WithHint("choose those that match with columns, or name another destination")
+}

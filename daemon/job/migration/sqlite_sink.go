@@ -1,0 +1,376 @@
+package migration
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"durable/ipc/task"
+)
+
+// tableSink is a table of a SQLite file.
+type tableSink struct {
+	p     *params
+	owner owner
+	hook  func(string) error
+
+	db         *database
+	inTx       bool
+	columns    []column
+	affinities []affinity
+
+	many, single *insert
+}
+
+// insert is a prepared INSERT of a fixed number of rows.
+type insert struct {
+	stmt driver.Stmt
+	rows int
+	args []driver.NamedValue
+}
+
+// Rows of one INSERT: more save little, and SQLite has a limit for the parameters of one statement.
+const (
+	rowsPerInsert = 100
+	maxParameters = 32766
+)
+
+func (s *tableSink) claim(ctx context.Context, saved *state) (*state, error) {
+	var st *state
+	_, err := os.Stat(s.p.Destination)
+	if err == nil {
+		if s.db, err = openDatabase(ctx, "destination", s.p.Destination, readWrite); err != nil {
+			return nil, err
+		}
+		if st, err = s.owner.claim(ctx, s.db); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case st != nil && saved != nil && saved.Phase == phasePublish:
+		st.Phase = phasePublish
+	case st == nil && saved != nil && saved.Phase == phasePublish:
+		st = saved // it had been completed, and its position removed
+	case st == nil && saved != nil:
+		return nil, task.Errorf(task.FailedPrecondition, "destination %s: the position of this migration is gone from it", s.p.Destination).
+			WithHint("the file was replaced, or the migration completed by another retry; start it anew")
+	}
+	if st == nil {
+		return nil, nil
+	}
+	if s.db == nil {
+		return nil, errTableGone(s.p, nil)
+	}
+	return st, s.prepare(ctx, st)
+}
+
+// create begins anew: table and position in one transaction.
+func (s *tableSink) create(ctx context.Context, st *state) (err error) {
+	if s.db == nil {
+		if s.db, err = openDatabase(ctx, "destination", s.p.Destination, mayCreate); err != nil {
+			return err
+		}
+	}
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	t, err := s.db.table(ctx, s.p.DestinationTable)
+	switch {
+	case err != nil:
+		return err
+	case t != nil && t.view:
+		return errView(s.p)
+	case t != nil && s.p.Mode == modeCreate:
+		return errTableExists(s.p)
+	case t != nil && s.p.Mode == modeReplace:
+		if _, err := s.db.exec(ctx, "drop table "+quote(t.name)); err != nil {
+			return err
+		}
+		t = nil
+	}
+	if t == nil {
+		if err := s.createTable(ctx, st.Columns); err != nil {
+			return err
+		}
+	} else if err := s.before(ctx, t, st); err != nil {
+		return err
+	}
+	if err := s.hook("created"); err != nil {
+		return err
+	}
+	if err := s.owner.insert(ctx, s.db, st); err != nil {
+		return err
+	}
+	if err := s.end(ctx); err != nil {
+		return err
+	}
+	return s.prepare(ctx, st)
+}
+
+func (s *tableSink) createTable(ctx context.Context, cols []column) error {
+	defs := make([]string, len(cols))
+	for i, c := range cols {
+		defs[i] = strings.TrimSpace(quote(c.Name) + " " + declaration(c))
+	}
+	_, err := s.db.exec(ctx, fmt.Sprintf("create table %s (%s)", quote(s.p.DestinationTable), strings.Join(defs, ", ")))
+	return err
+}
+
+// declaration is the type that a new column is declared with.
+func declaration(c column) string {
+	switch c.Type {
+	case typeInteger:
+		return "INTEGER"
+	case typeReal:
+		return "REAL"
+	case typeBoolean:
+		return "BOOLEAN"
+	case typeText:
+		return "TEXT"
+	case typeJSON:
+		return "JSON"
+	}
+	return c.Decl // of a SQLite source; otherwise none: each value keeps its own type
+}
+
+// before notes what is there before the first of our rows, so that verify can tell them apart.
+func (s *tableSink) before(ctx context.Context, t *tableInfo, st *state) error {
+	if name := t.rowid(); name != "" {
+		alias := t.rowidColumn()
+		last, err := s.db.int(ctx, "select max("+name+") from "+quote(t.name))
+		if err != nil {
+			return err
+		}
+		if last < math.MaxInt64 && (alias == nil || indexFold(st.Columns, alias.Name) < 0) {
+			st.Table.After = &last
+			return nil
+		}
+	}
+	var err error
+	st.Table.Before, err = s.db.digest(ctx, t, st.Columns, "", func(int64) {})
+	return err
+}
+
+func indexFold(cols []column, name string) int {
+	for i, c := range cols {
+		if strings.EqualFold(c.Name, name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// prepare readies the statements for the table that is there now.
+func (s *tableSink) prepare(ctx context.Context, st *state) error {
+	t, err := s.db.table(ctx, s.p.DestinationTable)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		return task.Errorf(task.FailedPrecondition, "destination %s: table %s was removed", s.p.Destination, s.p.DestinationTable).
+			WithHint("start the migration anew")
+	}
+	s.columns, s.affinities = st.Columns, make([]affinity, len(st.Columns))
+	for i, c := range st.Columns {
+		column := t.column(c.Name)
+		if column == nil {
+			return task.Errorf(task.FailedPrecondition, "destination %s: table %s lost its column %s", s.p.Destination, t.name, c.Name)
+		}
+		s.affinities[i] = affinityOf(column.Decl)
+	}
+	if s.single, err = s.newInsert(1); err == nil {
+		s.many, err = s.newInsert(max(1, min(rowsPerInsert, maxParameters/len(st.Columns))))
+	}
+	return err
+}
+
+func (s *tableSink) newInsert(rows int) (*insert, error) {
+	names := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		names[i] = quote(c.Name)
+	}
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", len(names)), ",") + ")"
+	stmt, err := s.db.conn.Prepare(fmt.Sprintf("insert into %s (%s) values %s", quote(s.p.DestinationTable),
+		strings.Join(names, ","), strings.TrimSuffix(strings.Repeat(row+",", rows), ",")))
+	if err != nil {
+		return nil, s.db.fail(err)
+	}
+	return &insert{stmt, rows, named(make([]value, rows*len(names)))}, nil
+}
+
+// exec inserts values. It takes no context that ends: an interrupted INSERT rolls back the whole
+// transaction.
+func (in *insert) exec(values []value) error {
+	for i, v := range values {
+		in.args[i].Value = v
+	}
+	_, err := in.stmt.(driver.StmtExecContext).ExecContext(context.Background(), in.args)
+	return err
+}
+
+func (s *tableSink) convert(v value, i int) (value, error) { return s.affinities[i].apply(v) }
+func (s *tableSink) normal(v value) value                  { return v }
+
+func (s *tableSink) write(ctx context.Context, b *batch) ([]refusal, error) {
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	var refused []refusal
+	width, n := len(s.columns), b.rows()
+	for from := 0; from < n; {
+		if n-from >= s.many.rows {
+			err := s.many.exec(b.values[from*width : (from+s.many.rows)*width])
+			if err == nil {
+				from += s.many.rows
+				continue
+			}
+			if !isConstraint(err) {
+				return nil, s.db.fail(err)
+			}
+		}
+		// The rest, or a statement that was undone for one of its rows: row by row.
+		for to := min(n, from+s.many.rows); from < to; from++ {
+			if err := s.single.exec(b.row(from)); isConstraint(err) {
+				refused = append(refused, refusal{from, rowErrorf("refused by the table: %v", err)})
+			} else if err != nil {
+				return nil, s.db.fail(err)
+			}
+		}
+	}
+	return refused, nil
+}
+
+func (s *tableSink) begin(ctx context.Context) error {
+	if s.inTx {
+		return nil
+	}
+	_, err := s.db.exec(ctx, "begin immediate")
+	s.inTx = err == nil
+	return err
+}
+
+// end commits. It does not take ctx to the commit: a job that is to stop still keeps its position.
+func (s *tableSink) end(ctx context.Context) error {
+	if err := s.hook("commit"); err != nil {
+		return err
+	}
+	if _, err := s.db.exec(context.WithoutCancel(ctx), "commit"); err != nil {
+		return err
+	}
+	s.inTx = false
+	return s.hook("committed")
+}
+
+func (s *tableSink) commit(ctx context.Context, st *state) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	if err := s.owner.update(ctx, s.db, st); err != nil {
+		return err
+	}
+	return s.end(ctx)
+}
+
+// publish empties the write-ahead log of a database that has one, so that the file alone is whole.
+func (s *tableSink) publish(ctx context.Context, _ *state) error {
+	_, err := s.db.one(ctx, "pragma wal_checkpoint(truncate)")
+	return err
+}
+
+func (s *tableSink) size() int64 {
+	row, err := s.db.one(context.Background(), "select page_count * page_size from pragma_page_count, pragma_page_size")
+	if err != nil || row == nil {
+		return 0
+	}
+	n, _ := row[0].(int64)
+	return n
+}
+
+// close ends the attempt's hold. What was not committed is gone, as after a crash.
+func (s *tableSink) close() error {
+	if s.db == nil {
+		return nil
+	}
+	var errs []error
+	for _, in := range []*insert{s.single, s.many} {
+		if in != nil {
+			errs = append(errs, in.stmt.Close())
+		}
+	}
+	if s.inTx {
+		_, err := s.db.exec(context.Background(), "rollback")
+		_ = err // a failed statement may have rolled back already
+	}
+	errs = append(errs, s.db.close())
+	s.db = nil
+	return errors.Join(errs...)
+}
+
+// verifyReaders is how many connections read a table back at the same time.
+const verifyReaders = 2
+
+// verify reads our rows back over connections of its own. Parts of the rowids are read side by side:
+// the digest does not depend on the order.
+func (s *tableSink) verify(ctx context.Context, st *state, tick func(int64)) (digest, error) {
+	t, err := s.db.table(ctx, s.p.DestinationTable)
+	if err != nil || t == nil {
+		return digest{}, errors.Join(err, errTableGone(s.p, t))
+	}
+	rowid := t.rowid()
+	if rowid == "" {
+		d, err := s.readBack(ctx, t, st, "", tick)
+		return d.minus(st.Table.Before), err
+	}
+	low := int64(math.MinInt64)
+	if st.Table.After != nil {
+		low = *st.Table.After + 1
+	}
+	row, err := s.db.one(ctx, fmt.Sprintf("select min(%s), max(%s) from %s where %s >= %d", rowid, rowid, quote(t.name), rowid, low))
+	if err != nil || row[0] == nil {
+		return digest{}.minus(st.Table.Before), err
+	}
+	ranges := split(row[0].(int64), row[1].(int64), verifyReaders)
+	parts := make([]digest, len(ranges))
+	ticks := sharedTick(len(ranges), tick)
+	g, ctx := errgroup.WithContext(ctx)
+	for i, r := range ranges {
+		where := fmt.Sprintf(" where %s between %d and %d", rowid, r[0], r[1])
+		g.Go(func() (err error) {
+			parts[i], err = s.readBack(ctx, t, st, where, func(n int64) { ticks(i, n) })
+			return err
+		})
+	}
+	err = g.Wait()
+	var d digest
+	for _, part := range parts {
+		d = d.plus(part)
+	}
+	return d.minus(st.Table.Before), err
+}
+
+func (s *tableSink) readBack(ctx context.Context, t *tableInfo, st *state, where string, tick func(int64)) (digest, error) {
+	db, err := openDatabase(ctx, "destination", s.p.Destination, readOnly)
+	if err != nil {
+		return digest{}, err
+	}
+	defer db.close() //nolint:errcheck // a reader
+	return db.digest(ctx, t, st.Columns, where, tick)
+}
+
+// digest sums up cols of the rows of t that where lets through.
+func (db *database) digest(ctx context.Context, t *tableInfo, cols []column, where string, tick func(int64)) (digest, error) {
+	rows, err := db.query(ctx, "select "+selectList(cols)+" from "+quote(t.name)+where)
+	if err != nil {
+		return digest{}, err
+	}
+	r := &tableReader{db: db, rows: rows, row: make([]driver.Value, len(cols))}
+	defer rows.Close() //nolint:errcheck // a reader
+	return sum(ctx, r, len(cols), tick)
+}
