@@ -88,24 +88,30 @@ func (s *Server) tell(info *mcp.Implementation) {
 	s.opts.OnClient(name)
 }
 
-// route takes reads of resources past the SDK, which matches templates strictly and answers a protocol
-// error for a task reference with an odd character, where clients expect contents that say "not
-// found". What was answered with work also tells the hub that the daemon is there.
+// route brings every read of one of our URIs to [Server.readResource], and tells the hub that the daemon
+// is there when work was done. The SDK alone matches templates strictly and answers a protocol error
+// for a task reference with an odd character, where clients expect contents that say "not found". So it
+// gets to see a URI that it knows, and the one that was asked for travels in the context.
 func (s *Server) route(next mcp.MethodHandler) mcp.MethodHandler {
-	return func(ctx context.Context, method string, req mcp.Request) (res mcp.Result, err error) {
-		read, isRead := req.(*mcp.ReadResourceRequest)
-		if _, isCall := req.(*mcp.CallToolRequest); !isCall && !isRead {
-			return next(ctx, method, req)
-		}
-		defer s.hub.poke()
-		if isRead {
-			if u, ok := parseURI(read.Params.URI); ok {
-				return s.readResource(ctx, read.Params.URI, u)
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		switch r := req.(type) {
+		case *mcp.CallToolRequest:
+			defer s.hub.poke()
+		case *mcp.ReadResourceRequest:
+			defer s.hub.poke()
+			if u, ok := parseURI(r.Params.URI); ok {
+				ctx = context.WithValue(ctx, uriKey{}, u)
+				known, params := *r, *r.Params
+				params.URI, known.Params = listURI, &params
+				req = &known
 			}
 		}
 		return next(ctx, method, req)
 	}
 }
+
+// uriKey is the context's key for the uri that is read.
+type uriKey struct{}
 
 // protocolError is err as the answer to a request that has no results of its own for errors.
 func protocolError(err error) error {

@@ -90,12 +90,12 @@ func checkAgain(t task.Task) time.Duration {
 // about is a duration as people say it.
 func about(d time.Duration) string {
 	switch {
-	case d < 90*time.Second:
-		return fmt.Sprintf("about %d s", max(1, int(math.Round(d.Seconds()))))
-	case d < 90*time.Minute:
+	case d < time.Minute:
+		return fmt.Sprintf("about %d s", max(1, int(d.Seconds())))
+	case d < time.Hour:
 		return fmt.Sprintf("about %d min", int(math.Round(d.Minutes())))
 	case d < 36*time.Hour:
-		return fmt.Sprintf("about %d h", int(math.Round(d.Hours())))
+		return fmt.Sprintf("about %g h", math.Round(2*d.Hours())/2)
 	}
 	return fmt.Sprintf("about %d days", int(math.Round(d.Hours()/24)))
 }

@@ -2,7 +2,6 @@ package mcpserver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -25,6 +24,8 @@ const maxListedResource = 200
 
 // uri is one of our URIs, taken apart.
 type uri struct {
+	// raw is all of it, as the client gave it.
+	raw string
 	// prefix is statusPrefix, logPrefix, listPrefix or listURI.
 	prefix string
 	// arg is the task reference or the status word as the client gave it.
@@ -34,7 +35,7 @@ type uri struct {
 // parseURI reports whether s is one of ours.
 func parseURI(s string) (uri, bool) {
 	if s == listURI {
-		return uri{prefix: listURI}, true
+		return uri{raw: s, prefix: listURI}, true
 	}
 	for _, prefix := range []string{statusPrefix, logPrefix, listPrefix} {
 		arg, ok := strings.CutPrefix(s, prefix)
@@ -44,15 +45,19 @@ func parseURI(s string) (uri, bool) {
 		if plain, err := url.PathUnescape(arg); err == nil {
 			arg = plain
 		}
-		return uri{prefix, arg}, arg != ""
+		return uri{s, prefix, arg}, arg != ""
 	}
 	return uri{}, false
 }
 
-// addResources makes the resources known. They are read through [Server.route].
+// addResources makes the resources known; [Server.route] says what becomes of a read.
 func (s *Server) addResources() {
 	read := func(ctx context.Context, req *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
-		return nil, mcp.ResourceNotFoundError(req.Params.URI)
+		u, ok := ctx.Value(uriKey{}).(uri)
+		if !ok {
+			return nil, mcp.ResourceNotFoundError(req.Params.URI)
+		}
+		return s.readResource(ctx, u)
 	}
 	const jsonType = "application/json"
 	s.mcp.AddResource(&mcp.Resource{
@@ -71,7 +76,7 @@ func (s *Server) addResources() {
 	}
 }
 
-func (s *Server) readResource(ctx context.Context, raw string, u uri) (*mcp.ReadResourceResult, error) {
+func (s *Server) readResource(ctx context.Context, u uri) (*mcp.ReadResourceResult, error) {
 	var content any
 	var err error
 	switch u.prefix {
@@ -90,14 +95,10 @@ func (s *Server) readResource(ctx context.Context, raw string, u uri) (*mcp.Read
 	text, plain := content.(string)
 	mime := "text/plain"
 	if !plain {
-		b, err := json.Marshal(content)
-		if err != nil {
-			return nil, protocolError(task.Errorf(task.Internal, "encode %s: %w", raw, err))
-		}
-		text, mime = string(b), "application/json"
+		text, mime = string(encode(content)), "application/json"
 	}
 	return &mcp.ReadResourceResult{
-		Contents:  []*mcp.ResourceContents{{URI: raw, MIMEType: mime, Text: text}},
+		Contents:  []*mcp.ResourceContents{{URI: u.raw, MIMEType: mime, Text: text}},
 		Cacheable: mcp.Cacheable{CacheScope: "private"},
 	}, nil
 }
