@@ -33,7 +33,7 @@ func Main() int {
 		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(runCommand(), restoreCommand())
+	root.AddCommand(runCommand(), restoreCommand(), floorCommand())
 	if err := root.Execute(); err != nil {
 		report(os.Stderr, err)
 		var known *task.Error
