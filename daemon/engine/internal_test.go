@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"durable/daemon/job"
+	"durable/ipc/task"
+)
+
+func TestJudge(t *testing.T) {
+	boom := errors.New("boom")
+	under := func(cause error) context.Context {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		if cause != nil {
+			cancel(cause)
+		}
+		return ctx
+	}
+	tests := []struct {
+		name      string
+		cause     error
+		err       error
+		want      task.Outcome
+		permanent bool
+	}{
+		{"success", nil, nil, task.OutcomeSucceeded, false},
+		{"success although told to stop", job.ErrStop, nil, task.OutcomeSucceeded, false},
+		{"success although cancelled", job.ErrCancelled, nil, task.OutcomeSucceeded, false},
+		{"error", nil, boom, task.OutcomeFailed, false},
+		{"permanent error", nil, job.Permanent(boom), task.OutcomeFailed, true},
+		{"bad input", nil, task.Errorf(task.InvalidArgument, "no"), task.OutcomeFailed, true},
+		{"stopped", job.ErrStop, context.Canceled, task.OutcomeInterrupted, false},
+		{"cancelled", job.ErrCancelled, boom, task.OutcomeCancelled, false},
+		{"timed out", job.ErrTimeout, context.DeadlineExceeded, task.OutcomeTimedOut, false},
+		{"panic while told to stop", job.ErrStop, task.Errorf(task.Internal, "the job panicked: x"), task.OutcomeFailed, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := judge(under(tt.cause), nil, tt.err)
+			if got.outcome != tt.want || got.permanent != tt.permanent {
+				t.Errorf("got %s, permanent %v; want %s, %v", got.outcome, got.permanent, tt.want, tt.permanent)
+			}
+			if (got.err == nil) != (tt.want == task.OutcomeSucceeded) {
+				t.Errorf("error %v with outcome %s", got.err, got.outcome)
+			}
+		})
+	}
+}
+
+func TestRetryDelayDoublesUpToItsLimit(t *testing.T) {
+	r := &task.Retry{Backoff: task.Duration(time.Second), MaxBackoff: task.Duration(10 * time.Second)}
+	for failures, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 10: 10 * time.Second, 100000: 10 * time.Second} {
+		for range 20 {
+			if got := retryDelay(r, failures); got < want*8/10 || got > min(want*12/10, 10*time.Second) {
+				t.Errorf("after %d failures: %s, want about %s", failures, got, want)
+			}
+		}
+	}
+	if got := retryDelay(&task.Retry{}, 1); got < 8*time.Second || got > 12*time.Second {
+		t.Errorf("default: %s", got)
+	}
+	if got := retryDelay(&task.Retry{Backoff: task.Duration(time.Hour)}, 5); got < 48*time.Minute || got > time.Hour {
+		t.Errorf("a backoff above the default limit: %s, want about 1h", got)
+	}
+}
+
+func TestSpeedometer(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var s speedometer
+	var p task.Progress
+	for i := range 200 { // 1000 a second, in reports every 100 ms
+		p = task.Progress{Done: int64(i * 100), Total: task.Total(100_000)}
+		s.complete(&p, at.Add(time.Duration(i)*100*time.Millisecond))
+	}
+	if math.Abs(p.Rate-1000) > 1 || p.ETA == nil || *p.ETA != task.Duration(80*time.Second) {
+		t.Errorf("rate %v, eta %v; want 1000 and 1m20s", p.Rate, p.ETA)
+	}
+	p = task.Progress{Done: 5, Total: task.Total(100_000)} // back to the beginning
+	s.complete(&p, at.Add(time.Minute))
+	if p.Rate != 0 || p.ETA != nil {
+		t.Errorf("after a step back: %+v", p)
+	}
+	p = task.Progress{Done: 6, Rate: 42}
+	s.complete(&p, at.Add(2*time.Minute))
+	if p.Rate != 42 || p.ETA != nil {
+		t.Errorf("a job's own rate was overwritten: %+v", p)
+	}
+}
+
+func FuzzTailOffset(f *testing.F) {
+	f.Add("a\nb\nc\n", 2)
+	f.Add("", 1)
+	f.Add("no newline", 1)
+	f.Add("\n\n\n", 2)
+	f.Add(strings.Repeat("x", 70000)+"\ny", 1)
+	f.Fuzz(func(t *testing.T, text string, lines int) {
+		if lines <= 0 || lines > 1000 {
+			return
+		}
+		got, err := tailOffset(bytes.NewReader([]byte(text)), int64(len(text)), lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := strings.SplitAfter(text, "\n")
+		if all[len(all)-1] == "" {
+			all = all[:len(all)-1]
+		}
+		want := strings.Join(all[max(0, len(all)-lines):], "")
+		if text[got:] != want {
+			t.Errorf("last %d lines of %.60q: got %.60q, want %.60q", lines, text, text[got:], want)
+		}
+	})
+}
