@@ -94,9 +94,9 @@ func (c *cli) report(e *task.Error) {
 		_ = encode(c.err, task.Envelope{Error: e})
 		return
 	}
-	fmt.Fprintf(c.err, "durablectl: error: %s\n", render.Clean(e.Message))
+	_, _ = fmt.Fprintf(c.err, "durablectl: error: %s\n", render.Clean(e.Message))
 	if e.Hint != "" {
-		fmt.Fprintf(c.err, "hint: %s\n", render.Clean(e.Hint))
+		_, _ = fmt.Fprintf(c.err, "hint: %s\n", render.Clean(e.Hint))
 	}
 }
 
@@ -105,7 +105,7 @@ func (c *cli) note(format string, args ...any) {
 	if c.json {
 		return
 	}
-	fmt.Fprintf(c.err, format+"\n", args...)
+	_, _ = fmt.Fprintf(c.err, format+"\n", args...)
 }
 
 // print writes text for people, or, with --json, v instead.

@@ -84,6 +84,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("PATH", filepath.SplitList(os.Getenv("PATH"))[0]) // durablectl's folder: no durabled is found
 			env.Setenv("TZ", "UTC")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // with -race each exec would sleep a second at its end
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

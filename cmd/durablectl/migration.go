@@ -44,6 +44,13 @@ whatever happens meanwhile; at the end the destination is read again and compare
 			})(cmd, args)
 		},
 	}
+	declareMigration(cmd)
+	sub.flags(cmd)
+	return cmd
+}
+
+// declareMigration declares the flags of migrationFlags.
+func declareMigration(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Int64("records", 0, "move `N` records at most (default: all)")
 	f.Int("batch-size", 0, "`N` records in a batch")
@@ -59,8 +66,6 @@ whatever happens meanwhile; at the end the destination is read again and compare
 	offer(cmd, "on-error", "fail", "skip")
 	offer(cmd, "source-format", "csv", "tsv", "jsonl", "sqlite")
 	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "sqlite")
-	sub.flags(cmd)
-	return cmd
 }
 
 // migrationParams returns the parameters that were given; the rest is the kind's to decide.
