@@ -313,7 +313,7 @@ func TestGivingUp(t *testing.T) {
 				began := time.Now()
 				_, err := c.Info(t.Context())
 				took := time.Since(began)
-				if !errors.Is(err, task.Unavailable) || !strings.Contains(err.Error(), path) || !strings.Contains(task.AsError(err).Hint, "durablectl service start") {
+				if !errors.Is(err, task.Unavailable) || !strings.Contains(err.Error(), path) || !strings.Contains(task.AsError(err).Hint, "durabled run") {
 					t.Errorf("%v", err)
 				}
 				if took < tt.want || took > tt.want+time.Second {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -33,7 +34,7 @@ func (c *Client) retry(ctx context.Context, req *request, try func() error) erro
 		since   time.Time // of the first failure in a row
 		delays  = newDelays()
 		started bool
-		unsure  error // the last failure that left open what became of the request
+		reason  error // what is worth more to the caller than that nobody listens
 	)
 	for {
 		began := time.Now()
@@ -45,24 +46,24 @@ func (c *Client) retry(ctx context.Context, req *request, try func() error) erro
 			return c.final(ctx, req, err)
 		}
 		if !absent(err) {
-			unsure = err
-		}
-		if absent(err) && c.opts.Start != nil && !req.passive && !started {
+			reason = err
+		} else if c.opts.Start != nil && !req.passive && !started {
 			started = true
-			if err := c.start(ctx); err != nil {
+			err := c.start(ctx)
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, errWillNot) {
 				return c.final(ctx, req, err)
 			}
-			continue
+			reason = cmp.Or(reason, err) // not we, but perhaps a service manager: go on asking
 		}
 		if now := time.Now(); since.IsZero() || now.Sub(began) >= req.patience {
 			since = now
 			delays.Reset()
 		}
 		if time.Since(since) >= req.patience || !sleep(ctx, delays.NextBackOff()) {
-			if unsure != nil {
-				err = unsure
-			}
-			return c.final(ctx, req, err)
+			return c.final(ctx, req, cmp.Or(reason, err))
 		}
 	}
 }

@@ -85,23 +85,28 @@ func startPaths(explicit string) (socket.Paths, error) {
 	return p, err
 }
 
+// errWillNot is the cause of an error that says only that this process starts none: somebody else may.
+var errWillNot = errors.New("autostart is off")
+
 func (o StartOptions) mayStart(p socket.Paths) error {
 	if o.Deliberate {
 		return nil
 	}
-	why, hint := "", ""
+	cause, why, hint := errWillNot, "", ""
 	switch {
 	case autostartOff():
 		why, hint = EnvAutostart+"="+os.Getenv(EnvAutostart)+" keeps it from being started", "start it: durabled run"
 	case marked(p.Stopped):
-		why, hint = "it was stopped on purpose", "start it again: durablectl restart, or durabled run"
+		cause, why, hint = nil, "it was stopped on purpose", "start it again: durablectl restart, or durabled run"
 	case os.Geteuid() == 0 && !p.Home:
 		why = "it is never started as root by itself"
 		hint = "use your own account, or set " + socket.EnvHome + ", or start it: durabled run"
 	default:
 		return nil
 	}
-	return task.Errorf(task.Unavailable, "the daemon is not running, and %s", why).WithHint("%s", hint)
+	e := task.Errorf(task.Unavailable, "the daemon is not running, and %s", why).WithHint("%s", hint)
+	e.Err = cause
+	return e
 }
 
 func autostartOff() bool {

@@ -170,7 +170,7 @@ func TestNoAutostart(t *testing.T) {
 			if tt.name == "no program" {
 				o.Program = ""
 			}
-			c := client.New(client.Options{Start: client.Autostart(o)})
+			c := client.New(client.Options{Start: client.Autostart(o), DialRetry: client.Never})
 			_, err := c.Info(within(t))
 			if !errors.Is(err, task.Unavailable) || !strings.Contains(err.Error(), tt.want) || task.AsError(err).Hint == "" {
 				t.Errorf("%v, want unavailable with %q and a hint", err, tt.want)
@@ -213,5 +213,22 @@ func TestRootStartsNothingByItself(t *testing.T) {
 	err := client.StartDetached(within(t), o)
 	if !errors.Is(err, task.Unavailable) || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want unavailable with %q", err, want)
+	}
+}
+
+// TestOthersMayStart: autostart is off, and the daemon comes back all the same, as a service does.
+func TestOthersMayStart(t *testing.T) {
+	o := home(t, "serve")
+	t.Setenv(client.EnvAutostart, "0")
+	m := newMemory()
+	d := newDaemon(t, m)
+	o.Socket = d.path
+	c := d.client(client.Options{Start: func(ctx context.Context) error {
+		err := client.StartDetached(ctx, o)
+		d.up()
+		return err
+	}})
+	if _, err := c.List(within(t), task.ListQuery{}); err != nil {
+		t.Error(err)
 	}
 }
