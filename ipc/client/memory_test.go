@@ -25,6 +25,7 @@ type memory struct {
 	keys    map[task.Key]task.ID
 	journal []task.Event
 	log     bytes.Buffer
+	asked   task.LogQuery // the last one
 	ended   bool
 }
 
@@ -191,6 +192,13 @@ func (m *memory) Log(ctx context.Context, _ task.Ref, q task.LogQuery) (task.Log
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
+	m.asked = q
+	if q.Tail > 0 {
+		lines := bytes.SplitAfter(m.log.Bytes(), []byte("\n")) // the last one is empty
+		for _, line := range lines[:max(0, len(lines)-1-q.Tail)] {
+			q.Offset += int64(len(line))
+		}
+	}
 	m.entered <- "log"
 	return task.Log{Stream: task.StreamLog, Attempt: 3, Offset: q.Offset, Size: int64(m.log.Len()), Ended: m.ended,
 		Body: &memoryLog{m: m, ctx: ctx, cancel: cancel, follow: q.Follow, at: int(q.Offset)}}, nil
