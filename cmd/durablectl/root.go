@@ -45,6 +45,11 @@ TASK is a number (42), an ID, the unique beginning or ending of one, or @last.`,
 	}
 	root.PersistentFlags().StringVar(&c.socket, "socket", "", "`path` of the daemon's socket (default: $DURABLE_SOCKET, else the usual one)")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON, as the API answers it")
+	addCommands(c, root)
+	return root
+}
+
+func addCommands(c *cli, root *cobra.Command) {
 	root.AddGroup(
 		&cobra.Group{ID: groupTasks, Title: "Tasks:"},
 		&cobra.Group{ID: groupDaemon, Title: "Daemon:"},
@@ -61,8 +66,7 @@ TASK is a number (42), an ID, the unique beginning or ending of one, or @last.`,
 	add(groupTasks, newStart(c), newList(c), newStatus(c), newWatch(c), newWait(c), newLogs(c),
 		newCancel(c), newPause(c), newResume(c), newRetry(c), newRemove(c))
 	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newBackup(c), newRestart(c), newShutdown(c))
-	add(groupOther, newVersion(c))
-	return root
+	add(groupOther, newDemo(c), newVersion(c))
 }
 
 // do makes a method a command's action. Whatever it returns has a code from here on.

@@ -8,8 +8,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"time"
+
+	"durable/cmd/durablectl/internal/sandbox"
 )
 
 // columns are those of the file; the first one tells the rows apart.
@@ -56,4 +59,45 @@ func order(r *rand.Rand, id int) []string {
 		strconv.Itoa(1 + r.IntN(9)), fmt.Sprintf("%d.%02d", r.IntN(900), r.IntN(100)),
 		strconv.FormatBool(r.IntN(5) > 0), pick(notes),
 	}
+}
+
+// How long the copy should take to be watched, what a batch costs (one sync of the file, two of the store), and how
+// many syncs tell what one takes here.
+const (
+	watchable     = 6 * time.Second
+	syncsPerBatch = 3
+	syncSamples   = 25
+)
+
+// batchSize returns how many rows to make durable at a time, so that the job lasts long enough to be watched on this
+// machine, whose disk may be quick or slow.
+func batchSize(box *sandbox.Sandbox, rows int) (int, error) {
+	took, err := syncTime(box.Path("sync"))
+	if err != nil {
+		return 0, err
+	}
+	return max(1, min(1000, int(int64(rows)*int64(syncsPerBatch*took)/int64(watchable)))), nil
+}
+
+// syncTime returns the median time that a small write takes to be durable.
+func syncTime(path string) (_ time.Duration, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(path)) }()
+	page := make([]byte, 4096)
+	var took []time.Duration
+	for range syncSamples {
+		began := time.Now()
+		if _, err := f.WriteAt(page, 0); err != nil {
+			return 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
 }

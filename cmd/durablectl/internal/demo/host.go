@@ -118,9 +118,9 @@ type answer struct {
 		Text string `json:"text"`
 	} `json:"content"`
 	Structured struct {
-		Task status `json:"task"`
+		Task  status      `json:"task"`
+		Error *task.Error `json:"error"`
 	} `json:"structuredContent"`
-	IsError bool `json:"isError"`
 }
 
 // status is what an app is told of a task.
@@ -139,12 +139,10 @@ func (h *host) tool(ctx context.Context, name string, args map[string]any) (answ
 	switch {
 	case err != nil:
 		return a, err
-	case a.IsError || len(a.Content) == 0:
-		var text []string
-		for _, c := range a.Content {
-			text = append(text, c.Text)
-		}
-		return a, task.Errorf(task.Internal, "%s: %s", name, strings.Join(text, "; "))
+	case a.Structured.Error != nil:
+		return a, a.Structured.Error
+	case a.Structured.Task.TaskID == "" || len(a.Content) == 0:
+		return a, task.Errorf(task.Internal, "%s: the answer names no task", name)
 	}
 	return a, nil
 }
@@ -222,5 +220,7 @@ func (h *host) close() {
 func (h *host) reap() {
 	close(h.over)
 	_ = h.cmd.Wait() // it was told to end; how it did does not matter
+	for range h.messages {
+	}
 	_ = h.errors.Close()
 }

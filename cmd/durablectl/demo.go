@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"durable/cmd/durablectl/internal/demo"
+	"durable/ipc/task"
+)
+
+// readingTime is the pause between two scenes on a terminal.
+const readingTime = 2 * time.Second
+
+func newDemo(c *cli) *cobra.Command {
+	o := demo.Options{Rows: demo.DefaultRows}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Watch a job survive the end of its app and of its daemon",
+		Long: `Watch a job survive the end of its app and of its daemon, on real data, in about 20 seconds.
+It happens in a temporary folder with a daemon of its own, and leaves nothing behind.`,
+		Args: atMost(0),
+		RunE: do(func(ctx context.Context, _ []string) error { return c.demo(ctx, o) }),
+	}
+	cmd.Flags().IntVar(&o.Rows, "rows", o.Rows, "migrate `N` rows")
+	cmd.Flags().BoolVar(&o.Keep, "keep", false, "keep the folder, to look at the files")
+	return cmd
+}
+
+// demo also cleans up when its terminal is closed or somebody ends it: it has started a daemon.
+func (c *cli) demo(ctx context.Context, o demo.Options) error {
+	if c.json {
+		return usage("demo is for people: it has no JSON").WithHint("durablectl bench --json has figures")
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	o.Out, o.Screen = c.out, c.draw()
+	if o.Screen.Terminal() {
+		o.Pace = readingTime
+	}
+	o.Watch = func() (func(time.Time, task.Summary), func()) {
+		v := c.view()
+		return v.show, func() { v.close(true) }
+	}
+	err := demo.Run(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		return exit(exitInterrupted) // it has said so
+	}
+	return err
+}
