@@ -8,5 +8,5 @@ import (
 
 // Kinds returns the kinds that are built in.
 func Kinds() []job.Kind {
-	return []job.Kind{migration.Kind{}, noop.Kind{}}
+	return []job.Kind{migration.New(), noop.Kind{}}
 }

@@ -71,11 +71,9 @@ func (a *attempt) run() {
 func (a *attempt) perform() (result json.RawMessage, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			stack := debug.Stack()
-			_, _ = fmt.Fprintf(a.out, "panic: %v\n\n%s", r, stack)
+			_, _ = fmt.Fprintf(a.out, "panic: %v\n\n%s", r, debug.Stack())
 			err = task.Errorf(task.Internal, "the job panicked: %v", r).
-				WithHint("its log has the stack: durablectl logs %d", a.rec.Task.Number).
-				WithDetail("stack", string(stack))
+				WithHint("its log has the stack: durablectl logs %d", a.rec.Task.Number)
 		}
 	}()
 	v, err := a.kind.Run(a.ctx, job.NewContext(a, a.rec.Task))

@@ -25,6 +25,9 @@ func (e *Engine) Log(ctx context.Context, ref task.Ref, q task.LogQuery) (task.L
 	if q.Offset < 0 || q.Tail < 0 || q.Attempt < 0 {
 		return task.Log{}, task.Errorf(task.InvalidArgument, "log: offset, tail and attempt cannot be negative")
 	}
+	if t.Attempt == 0 {
+		return task.Log{}, task.Errorf(task.NotFound, "task %d has no output: it is %s and has not started yet", t.Number, describe(t))
+	}
 	if q.Attempt > t.Attempt {
 		return task.Log{}, task.Errorf(task.NotFound, "task %d has had %d attempts, not %d", t.Number, t.Attempt, q.Attempt)
 	}
