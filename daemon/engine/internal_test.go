@@ -15,8 +15,9 @@ import (
 
 func TestJudge(t *testing.T) {
 	boom := errors.New("boom")
-	under := func(cause error) context.Context {
+	under := func(t *testing.T, cause error) context.Context {
 		ctx, cancel := context.WithCancelCause(context.Background())
+		t.Cleanup(func() { cancel(nil) })
 		if cause != nil {
 			cancel(cause)
 		}
@@ -42,7 +43,7 @@ func TestJudge(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := judge(under(tt.cause), nil, tt.err)
+			got := judge(under(t, tt.cause), nil, tt.err)
 			if got.outcome != tt.want || got.permanent != tt.permanent {
 				t.Errorf("got %s, permanent %v; want %s, %v", got.outcome, got.permanent, tt.want, tt.permanent)
 			}
