@@ -34,7 +34,7 @@ func (l *lines) Read() ([]byte, error) {
 	var line []byte
 	for {
 		part, err := l.in.ReadSlice('\n')
-		if len(line)+len(part) > MaxLine+1 {
+		if len(bytes.TrimRight(part, "\r\n"))+len(line) > MaxLine {
 			return nil, l.skip(line, part, err)
 		}
 		line = append(line, part...)
