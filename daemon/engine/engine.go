@@ -82,6 +82,8 @@ type Engine struct {
 	live  *progressBook
 	group sync.WaitGroup // attempts, flushes, cleanings
 
+	claiming sync.RWMutex // held from the commit of a claim until its attempts are in running
+
 	mu       sync.Mutex
 	running  map[task.ID]*attempt // attempts that hold a slot
 	waiters  map[task.ID]*waiter

@@ -15,54 +15,62 @@ import (
 
 // Log implements task.Service.
 func (e *Engine) Log(ctx context.Context, ref task.Ref, q task.LogQuery) (task.Log, error) {
+	e.claiming.RLock() // an attempt that the record has is in e.running too, or has ended
 	t, err := e.Get(ctx, ref)
+	live := e.liveLog(t.ID, t.Attempt)
+	e.claiming.RUnlock()
+	if err == nil {
+		err = checkLog(t, q)
+	}
 	if err != nil {
 		return task.Log{}, err
-	}
-	if q.Stream != "" && q.Stream != task.StreamLog {
-		return task.Log{}, task.Errorf(task.NotFound, "task %d has no stream %q: a job of kind %s writes %q only", t.Number, q.Stream, t.Kind, task.StreamLog)
-	}
-	if q.Offset < 0 || q.Tail < 0 || q.Attempt < 0 {
-		return task.Log{}, task.Errorf(task.InvalidArgument, "log: offset, tail and attempt cannot be negative")
-	}
-	if t.Attempt == 0 {
-		return task.Log{}, task.Errorf(task.NotFound, "task %d has no output: it is %s and has not started yet", t.Number, describe(t))
-	}
-	if q.Attempt > t.Attempt {
-		return task.Log{}, task.Errorf(task.NotFound, "task %d has had %d attempts, not %d", t.Number, t.Attempt, q.Attempt)
 	}
 	log := task.Log{Stream: task.StreamLog, Attempt: q.Attempt}
 	if log.Attempt == 0 {
 		log.Attempt = e.lastLogged(t)
 	}
-	live := e.liveLog(t.ID, log.Attempt)
+	if log.Attempt != t.Attempt {
+		live = nil
+	}
 	log.Ended = live == nil
 	f, err := os.Open(e.logPath(t.ID, log.Attempt))
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && live != nil && q.Follow:
-		f = nil // nothing said yet
-	case errors.Is(err, fs.ErrNotExist):
-		log.Body = io.NopCloser(bytes.NewReader(nil))
-		return log, nil
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return task.Log{}, task.Errorf(task.Internal, "open log of task %d: %w", t.Number, err)
 	}
 	if log.Offset, log.Size, err = locate(f, q); err != nil {
 		_ = f.Close()
 		return task.Log{}, err
 	}
-	if q.Follow && live != nil {
+	switch {
+	case q.Follow && live != nil:
 		log.Body = &follower{ctx: ctx, log: live, f: f, offset: log.Offset, closed: make(chan struct{})}
-		return log, nil
+	case f == nil:
+		log.Body = io.NopCloser(bytes.NewReader(nil)) // nothing was said
+	default:
+		log.Body = section{io.NewSectionReader(f, log.Offset, log.Size-log.Offset), f}
 	}
-	log.Body = section{io.NewSectionReader(f, log.Offset, log.Size-log.Offset), f}
 	return log, nil
+}
+
+// checkLog refuses what t cannot have.
+func checkLog(t task.Task, q task.LogQuery) error {
+	switch {
+	case q.Stream != "" && q.Stream != task.StreamLog:
+		return task.Errorf(task.NotFound, "task %d has no stream %q: a job of kind %s writes %q only", t.Number, q.Stream, t.Kind, task.StreamLog)
+	case q.Offset < 0 || q.Tail < 0 || q.Attempt < 0:
+		return task.Errorf(task.InvalidArgument, "log: offset, tail and attempt cannot be negative")
+	case t.Attempt == 0:
+		return task.Errorf(task.NotFound, "task %d has no output: it is %s and has not started", t.Number, describe(t))
+	case q.Attempt > t.Attempt:
+		return task.Errorf(task.NotFound, "task %d has had %d attempts, not %d", t.Number, t.Attempt, q.Attempt)
+	}
+	return nil
 }
 
 // lastLogged returns the last attempt that wrote anything, or simply the last.
 func (e *Engine) lastLogged(t task.Task) int {
 	for n := t.Attempt; n > 1; n-- {
-		if _, err := os.Stat(e.logPath(t.ID, n)); err == nil || e.liveLog(t.ID, n) != nil {
+		if _, err := os.Stat(e.logPath(t.ID, n)); err == nil || n == t.Attempt && t.Status == task.StatusRunning {
 			return n
 		}
 	}

@@ -62,15 +62,27 @@ func (e *Engine) pickUp(ctx context.Context) (next time.Time, err error) {
 		if err != nil || !more {
 			return due, err
 		}
-		claimed, moved, err := e.claim(ctx, free)
+		moved, err := e.launch(ctx, free)
 		if err != nil || moved == 0 { // nothing to be had after all: a damaged record, set aside meanwhile
 			return time.Time{}, err
 		}
-		e.cfg.Hook("start.committed")
-		for _, rec := range claimed {
-			e.start(rec)
-		}
 	}
+}
+
+// launch claims and starts. Nobody sees a task that is running and has no attempt in e.running, if he
+// looks with e.claiming held.
+func (e *Engine) launch(ctx context.Context, free int) (moved int, err error) {
+	e.claiming.Lock()
+	defer e.claiming.Unlock()
+	claimed, moved, err := e.claim(ctx, free)
+	if err != nil {
+		return moved, err
+	}
+	e.cfg.Hook("start.committed")
+	for _, rec := range claimed {
+		e.start(rec)
+	}
+	return moved, nil
 }
 
 // free returns how many attempts may start now.
