@@ -1,0 +1,344 @@
+package daemon_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"durable/daemon/job/noop"
+	"durable/ipc/client"
+	"durable/ipc/task"
+)
+
+var killRounds = flag.Int("kill-rounds", 20, "SIGKILLs at random moments in TestKill; each named point is added once for every 20")
+
+// roundsPerHouse is how many random kills one store goes through before it is drained and checked to the end.
+const roundsPerHouse = 20
+
+// TestKill kills a daemon under load with SIGKILL, again and again, at random moments and at every named hook
+// point of engine and store, and holds what the daemon answered, what its jobs did and what its store says against
+// each other. Nothing that was promised (ARCHITECTURE.md, section 4) may be broken once.
+func TestKill(t *testing.T) {
+	points := hookPoints(t)
+	total := newLedger()
+	t.Run("house", func(t *testing.T) {
+		for n, left := 0, *killRounds; left > 0; n, left = n+1, left-roundsPerHouse {
+			random := min(left, roundsPerHouse)
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				h := newHouse(t)
+				h.live(killPlan(points, random))
+				h.settle()
+				h.ledger.report(t)
+				total.add(h.ledger)
+			})
+		}
+	})
+	for _, point := range points {
+		if total.figures["killed at "+point] == 0 {
+			t.Errorf("hook point %s was never killed at", point)
+		}
+	}
+	t.Logf("all together:")
+	total.report(t)
+}
+
+// add adds other's figures. Its breaches have been reported.
+func (l *ledger) add(other *ledger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	other.mu.Lock()
+	defer other.mu.Unlock()
+	for name, n := range other.figures {
+		l.figures[name] += n
+	}
+}
+
+// killPlan returns the rounds of one house: "" is a random moment, else the point to die at. A store is
+// created once, so those points come first, and in the order of the source.
+func killPlan(points []string, random int) []string {
+	var first, rest []string
+	for _, p := range points {
+		if strings.HasPrefix(p, "create.") {
+			first = append(first, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	rest = append(rest, make([]string, random)...)
+	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	return append(first, rest...)
+}
+
+// house is a state folder, the daemon that lives there at the moment, and those who use it.
+type house struct {
+	t      *testing.T
+	dir    string
+	ledger *ledger
+	load   *load
+	watch  *watcher
+	audit  chan struct{} // capacity 1: have a look
+
+	mu   sync.Mutex
+	up   chan struct{} // closed while a daemon takes requests
+	proc *process
+}
+
+func newHouse(t *testing.T) *house {
+	h := &house{t: t, dir: shortDir(t), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{})}
+	out := t.TempDir()
+	rows := makeRows(3000)
+	h.load = &load{
+		dir: h.dir, out: out, source: filepath.Join(out, "source.csv"), rows: rows, ledger: h.ledger,
+		witness: newWitness(t, filepath.Join(out, "witness")), back: h.awaitUp, ctx: t.Context(), stop: make(chan struct{}),
+	}
+	writeCSV(t, h.load.source, rows)
+	return h
+}
+
+// awaitUp returns when a daemon takes requests.
+func (h *house) awaitUp(ctx context.Context) {
+	h.mu.Lock()
+	up := h.up
+	h.mu.Unlock()
+	select {
+	case <-up:
+	case <-ctx.Done():
+	}
+}
+
+func (h *house) start(arm string) *process {
+	p := start(h.t, h.dir, arm)
+	h.mu.Lock()
+	h.proc = p
+	h.mu.Unlock()
+	return p
+}
+
+// ready waits for the daemon and lets the clients know. It reports false if it died before.
+func (h *house) ready(p *process) bool {
+	if !p.awaitReady() {
+		return false
+	}
+	h.mu.Lock()
+	close(h.up)
+	h.mu.Unlock()
+	select {
+	case h.audit <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// buried notes that the daemon has gone.
+func (h *house) buried(p *process) {
+	h.mu.Lock()
+	select {
+	case <-h.up:
+		h.up = make(chan struct{})
+	default:
+	}
+	h.mu.Unlock()
+	if err := h.load.witness.say("- 0 %d dead", p.pid()); err != nil {
+		h.t.Errorf("witness: %v", err)
+	}
+	h.ledger.count("kills", 1)
+}
+
+// live goes through the rounds of plan with the load on.
+func (h *house) live(plan []string) {
+	h.load.run()
+	h.watch = watch(h.t.Context(), h.dir, h.ledger)
+	stop := h.auditor()
+	defer stop()
+	for _, point := range plan {
+		if point == "" {
+			h.killAtRandom()
+		} else {
+			h.killAtPoint(point)
+		}
+	}
+}
+
+// auditor holds the whole list against the ledger, once after each start, whatever happens meanwhile.
+func (h *house) auditor() (stop func()) {
+	ctx, cancel := context.WithCancel(h.t.Context())
+	done := make(chan struct{})
+	c := dial(h.dir, client.Options{DialRetry: client.Forever})
+	go func() {
+		defer close(done)
+		defer closeClient(c)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-h.audit:
+			}
+			if _, err := h.ledger.audit(ctx, c); err != nil && ctx.Err() == nil {
+				h.ledger.breach(breachUnwelcome, "list: %v", err)
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// killAtRandom kills the daemon at any moment of its life, its start included.
+func (h *house) killAtRandom() {
+	p := h.start("")
+	if chance(15) {
+		h.pause(p, 60)
+	} else if h.ready(p) {
+		h.pause(p, 350)
+	}
+	select {
+	case <-p.exited:
+		h.t.Errorf("the daemon left by itself (%v):\n%s", p.err, p.stderr.String())
+	default:
+	}
+	p.kill()
+	h.buried(p)
+	h.ledger.count("killed at a random moment", 1)
+}
+
+// pause lets the daemon live for a random time.
+func (h *house) pause(p *process, ms int) {
+	select {
+	case <-time.After(time.Duration(rand.IntN(ms)) * time.Millisecond):
+	case <-p.exited:
+	}
+}
+
+// pointPatience is how long a daemon may live without passing the point that it is to die at.
+const pointPatience = 15 * time.Second
+
+// killAtPoint lets the daemon die at a named point: the first time that it gets there, or some time later.
+func (h *house) killAtPoint(point string) {
+	after := 0
+	if chance(60) && !strings.HasPrefix(point, "create.") && !strings.HasPrefix(point, "recover.") {
+		after = rand.IntN(300)
+	}
+	p := h.start(fmt.Sprintf("%s:%d", point, after))
+	h.ready(p)
+	select {
+	case <-p.exited:
+	case <-time.After(pointPatience):
+		h.t.Errorf("the daemon did not pass %s in %s", point, pointPatience)
+		p.kill()
+	}
+	if p.point == point {
+		h.ledger.count("killed at "+point, 1)
+	} else {
+		h.t.Errorf("the daemon was to die at %s, and died by itself (%v):\n%s", point, p.err, p.stderr.String())
+	}
+	h.buried(p)
+}
+
+// settle lets everything come to its end and checks all of it.
+func (h *house) settle() {
+	p := h.start("")
+	if !h.ready(p) {
+		h.t.Fatalf("the daemon does not start any more (%v):\n%s", p.err, p.stderr.String())
+	}
+	h.load.finish()
+	c := dial(h.dir, client.Options{})
+	defer closeClient(c)
+	for _, e := range h.ledger.all() {
+		if e.end == nil {
+			h.load.wait(c, e)
+		}
+	}
+	h.watch.finish(h.t, c, noop.Params{Witness: h.load.witness.path})
+	tasks, err := h.ledger.audit(h.t.Context(), c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.watch.check(tasks)
+	h.checkEnds(tasks)
+	h.checkWitness()
+	p.stop(h.dir)
+	checkStore(h.t, h.dir)
+	h.ledger.count("tasks at the end", len(tasks))
+}
+
+// checkEnds: every task has ended, as it must.
+func (h *house) checkEnds(tasks map[task.ID]task.Task) {
+	for id, t := range tasks {
+		if !t.Status.Terminal() {
+			h.ledger.breach(breachLost, "task %s never ended: %s (%s), %s", id, t.Status, t.Phase, t.Reason)
+		}
+		h.ledger.count("ended "+string(t.Status), 1)
+	}
+	for _, e := range h.ledger.all() {
+		t, there := tasks[e.id]
+		if !there {
+			continue
+		}
+		if e.cancelled && t.Status != task.StatusCancelled {
+			h.ledger.breach(breachCancel, "task %s ended %s", e.id, t.Status)
+		}
+		if e.rows == nil || t.Status == task.StatusCancelled {
+			continue
+		}
+		h.ledger.count("migrations completed", 1)
+		if t.Status != task.StatusCompleted {
+			h.ledger.breach(breachData, "migration %s ended %s: %v", e.id, t.Status, t.Error)
+		} else if err := sameRows(e.path, e.rows); err != nil {
+			h.ledger.breach(breachData, "migration %s: %v", e.id, err)
+		}
+	}
+}
+
+// checkWitness holds what the jobs wrote against what the records say.
+func (h *house) checkWitness() {
+	seen, breaches := judge(h.load.witness.read(h.t))
+	for _, b := range breaches {
+		h.ledger.breach(breachOverlap, "%s", b)
+	}
+	for _, e := range h.ledger.all() {
+		w := seen[string(e.id)]
+		if w != nil {
+			h.ledger.count("attempts witnessed", w.begun)
+		}
+		if e.end == nil || e.rows != nil || e.end.Status != task.StatusCompleted {
+			continue
+		}
+		if w == nil || w.ended != e.steps {
+			h.ledger.breach(breachUnseen, "task %s: %+v, want %d steps", e.id, w, e.steps)
+		}
+	}
+}
+
+// checkStore opens the store of a daemon that has left and checks every page of it.
+func checkStore(t testing.TB, dir string) {
+	t.Helper()
+	if _, err := os.Stat(storeFile(dir)); err != nil {
+		t.Error(err)
+		return
+	}
+	db, err := bbolt.Open(storeFile(dir), 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		t.Errorf("open store: %v", err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.View(func(tx *bbolt.Tx) error {
+		for err := range tx.Check() {
+			t.Errorf("store: %v", err)
+		}
+		return nil
+	}); err != nil {
+		t.Errorf("store: %v", err)
+	}
+}

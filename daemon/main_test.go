@@ -1,0 +1,105 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"durable/daemon"
+	"durable/ipc/socket"
+	"durable/ipc/task"
+)
+
+// The test binary is also the daemon that the tests kill: with envChild set it runs daemon.New(...).Run in
+// the folder that DURABLE_HOME names, and no test.
+const (
+	envChild = "DURABLE_TEST_DAEMON"
+	// envKill is "POINT:DELAY": the process sends itself a SIGKILL at the first call of that hook point
+	// that comes later than DELAY after its start.
+	envKill = "DURABLE_TEST_KILL"
+)
+
+// exitOrphan is the status of a child whose test has gone.
+const exitOrphan = 86
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envChild) != "" {
+		os.Exit(child())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child is the daemon's main. It says "ready" on stdout when the socket takes requests, and goes when its
+// stdin ends, so that it does not outlive a test that was killed.
+func child() int {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(exitOrphan)
+	}()
+	paths, err := socket.DefaultPaths()
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		err = daemon.New(daemon.Config{
+			Paths: paths, Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
+			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+			Ready:  func() { fmt.Println("ready") },
+		}).Run(ctx)
+	}
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "durabled: error: %v\n", err)
+	var known *task.Error
+	if errors.As(err, &known) {
+		return max(1, known.Code.ExitStatus())
+	}
+	return 1
+}
+
+// killAt returns the hook that arm describes; nil for none.
+func killAt(arm string) func(string) {
+	if arm == "" {
+		return nil
+	}
+	point, after, _ := strings.Cut(arm, ":")
+	ms, err := strconv.Atoi(after)
+	if err != nil {
+		panic(envKill + ": " + err.Error())
+	}
+	began := time.Now()
+	var dying atomic.Bool
+	return func(at string) {
+		if at != point || time.Since(began) < time.Duration(ms)*time.Millisecond {
+			return
+		}
+		if dying.CompareAndSwap(false, true) {
+			fmt.Println("killed at " + point)
+			killSelf()
+		}
+		select {} // nothing after the point may happen
+	}
+}
+
+// killSelf is SIGKILL, on Windows TerminateProcess: no deferred call runs, nothing is flushed.
+func killSelf() {
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Kill()
+	}
+	if err != nil {
+		panic(err)
+	}
+}
