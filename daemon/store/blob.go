@@ -1,22 +1,32 @@
 package store
 
 import (
+	"fmt"
+
 	"github.com/google/uuid"
 
 	"durable/ipc/task"
 )
 
-// Checkpoint returns the task's position, nil if it has none.
+// Checkpoint returns the task's position, nil if it has none. One that cannot be read is an error: to begin
+// again from nothing is not for the store to decide.
 func (tx *Tx) Checkpoint(id task.ID) ([]byte, error) {
 	key, ok := key16(id)
 	if !ok {
 		return nil, errNoTask(id)
 	}
-	c, err := tx.checkpoint(key, checkpointFields)
-	if c == nil || err != nil {
-		return nil, err
+	value := tx.get(bCheckpoints, key[:])
+	if value == nil {
+		return nil, nil
 	}
-	return c.Data, nil
+	c, data, err := parseCheckpoint(key, value)
+	if err == nil && (len(data) != c.Bytes || uint64(checksum(key[:], data)) != c.Sum) {
+		err = fmt.Errorf("%w: checksum", errDamaged)
+	}
+	if err != nil {
+		return nil, errBlob("checkpoint", key, err)
+	}
+	return append([]byte{}, data...), nil
 }
 
 // PutCheckpoint makes data the task's position and notes time and attempt: [Record.Task] shows them from
@@ -31,35 +41,39 @@ func (tx *Tx) PutCheckpoint(id task.ID, data []byte) error {
 		return err
 	}
 	key, _ := key16(id)
-	c := checkpoint{At: tx.now, Attempt: rec.Task.Attempt, Data: data}
-	value := checkpointFields.append(make([]byte, sealSize, sealSize+32+len(data)), &c)
-	return tx.put(bCheckpoints, key[:], seal(key[:], value))
+	c := checkpoint{At: tx.now, Attempt: rec.Task.Attempt, Bytes: len(data), Sum: uint64(checksum(key[:], data))}
+	head := seal(key[:], checkpointFields.append(make([]byte, sealSize, 64), &c))
+	value := make([]byte, 0, 1+len(head)+len(data))
+	value = append(append(append(value, byte(len(head))), head...), data...)
+	return tx.put(bCheckpoints, key[:], value)
 }
 
-// checkpoint reads the fields that m has; nil if there is no checkpoint.
-func (tx *Tx) checkpoint(key uuid.UUID, m message[checkpoint]) (*checkpoint, error) {
+// parseCheckpoint splits an entry. The description has a seal of its own, so that a list of tasks need not
+// read through all their data.
+func parseCheckpoint(key uuid.UUID, value []byte) (c checkpoint, data []byte, err error) {
+	if len(value) == 0 || len(value) < 1+int(value[0]) {
+		return c, nil, fmt.Errorf("%w: %d bytes", errDamaged, len(value))
+	}
+	head, data := value[1:1+value[0]], value[1+int(value[0]):]
+	body, err := unseal(key[:], head)
+	if err == nil {
+		err = checkpointFields.parse(body, &c)
+	}
+	return c, data, err
+}
+
+// describeCheckpoint returns what clients see of a checkpoint: nil if there is none, or none that can be
+// read, which whoever needs it learns from [Tx.Checkpoint].
+func (tx *Tx) describeCheckpoint(key uuid.UUID) *task.Checkpoint {
 	value := tx.get(bCheckpoints, key[:])
 	if value == nil {
-		return nil, nil
+		return nil
 	}
-	body, err := unseal(key[:], value)
+	c, _, err := parseCheckpoint(key, value)
 	if err != nil {
-		return nil, errBlob("checkpoint", key, err)
+		return nil
 	}
-	c := new(checkpoint)
-	if err := m.parse(body, c); err != nil {
-		return nil, errBlob("checkpoint", key, err)
-	}
-	return c, nil
-}
-
-// describeCheckpoint returns what clients see of a checkpoint.
-func (tx *Tx) describeCheckpoint(key uuid.UUID) (*task.Checkpoint, error) {
-	c, err := tx.checkpoint(key, checkpointFields)
-	if c == nil || err != nil {
-		return nil, err
-	}
-	return &task.Checkpoint{At: c.At, Attempt: c.Attempt, Bytes: len(c.Data)}, nil
+	return &task.Checkpoint{At: c.At, Attempt: c.Attempt, Bytes: c.Bytes}
 }
 
 // Secrets returns what PutSecrets stored, nil if there is nothing.

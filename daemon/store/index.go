@@ -65,10 +65,11 @@ var indexes = [...]index{
 		return append(appendPriority(b, r.Task.Priority), id[:]...)
 	}},
 	{bDue, func(b []byte, id uuid.UUID, r *stored) []byte {
-		if at := dueAt(r); at != nil {
-			return append(appendTime(b, *at), id[:]...)
+		at := dueAt(r)
+		if at == nil {
+			return nil
 		}
-		return nil
+		return append(appendTime(b, at.Add(time.Microsecond-1)), id[:]...) // rounded up: never early
 	}},
 	{bClean, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if !r.CleanPending {

@@ -130,14 +130,12 @@ func (tx *Tx) after(c task.Cursor) (uint64, error) {
 func (tx *Tx) pruneJournal() (more bool, err error) {
 	st := tx.state()
 	have := st.LastSeq + 1 - st.FirstSeq
-	var n uint64
+	var n uint64 // whole chunks only: up to as many events stay longer
 	switch {
 	case have > tx.s.journalMax+journalChunk:
 		n = journalChunk
-	case have > 0:
-		if n, err = tx.oldEvents(min(have, journalChunk)); err != nil {
-			return false, err
-		}
+	case have >= journalChunk:
+		n = tx.oldEvents()
 	}
 	for ; n > 0; n-- {
 		if err := tx.delete(bEvents, binary.BigEndian.AppendUint64(nil, st.FirstSeq)); err != nil {
@@ -149,20 +147,15 @@ func (tx *Tx) pruneJournal() (more bool, err error) {
 	return more, nil
 }
 
-// oldEvents returns chunk if that many events at the beginning are all too old, else 0: the journal is
-// cut in whole chunks, or down to nothing.
-func (tx *Tx) oldEvents(chunk uint64) (uint64, error) {
-	st := tx.state()
-	key := binary.BigEndian.AppendUint64(nil, st.FirstSeq+chunk-1)
+// oldEvents returns journalChunk if that many events at the beginning are all too old, else 0.
+func (tx *Tx) oldEvents() uint64 {
+	key := binary.BigEndian.AppendUint64(nil, tx.state().FirstSeq+journalChunk-1)
 	var ev task.Event
 	body, err := unseal(key, tx.get(bEvents, key))
-	if err != nil || eventFields.parse(body, &ev) != nil {
-		return 0, nil // bounded by number alone until it is gone
+	if err != nil || eventFields.parse(body, &ev) != nil || tx.now.Sub(ev.Time) < tx.s.journalAge {
+		return 0 // one that cannot be read is bounded by number alone
 	}
-	if tx.now.Sub(ev.Time) < tx.s.journalAge {
-		return 0, nil
-	}
-	return chunk, nil
+	return journalChunk
 }
 
 // overfull reports whether this transaction has filled up a chunk beyond the bound.

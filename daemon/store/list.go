@@ -182,14 +182,12 @@ func (s *stream) seek(last []byte) {
 		after = append(after, bytes.Repeat([]byte{0xff}, idSize+9)...) // beyond every suffix
 	}
 	k, _ := s.cursor.Seek(after)
-	if k == nil {
-		k, _ = s.cursor.Last()
-		if bytes.Compare(k, after) < 0 {
-			s.take(k)
-			return
-		}
+	if k != nil {
+		s.step()
+		return
 	}
-	s.step()
+	k, _ = s.cursor.Last()
+	s.take(k)
 }
 
 func (s *stream) step() {

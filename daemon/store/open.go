@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +31,36 @@ func (s *Store) path() string { return filepath.Join(s.o.Dir, storeFile) }
 // [task.ResourceExhausted], each with what to do.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{
+	s := newStore(o)
+	if err := prepareDir(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := s.findOrCreate(); err != nil {
+		return nil, err
+	}
+	f, err := inspect(s.path(), o.LockTimeout, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkMarker(f.id); err != nil {
+		return nil, err
+	}
+	if err := s.migrate(f.schema, migrations); err != nil {
+		return nil, err
+	}
+	if err := s.openFile(s.path()); err != nil {
+		return nil, err
+	}
+	if err := s.holdReserve(); err != nil {
+		s.full.Store(true)
+		o.Logger.Warn("disk full: no new tasks are taken", "dir", o.Dir, "err", err)
+	}
+	go s.committer()
+	return s, nil
+}
+
+func newStore(o Options) *Store {
+	return &Store{
 		o:          o,
 		journalMax: uint64(o.JournalMax),
 		journalAge: o.JournalAge,
@@ -43,20 +71,6 @@ func Open(o Options) (*Store, error) {
 		commitFunc: (*bbolt.Tx).Commit,
 		damage:     damageList{wake: make(chan struct{}, 1)},
 	}
-	if err := prepareDir(o.Dir); err != nil {
-		return nil, err
-	}
-	if err := s.findOrCreate(); err != nil {
-		return nil, err
-	}
-	if err := s.inspect(); err != nil {
-		return nil, err
-	}
-	if err := s.openFile(); err != nil {
-		return nil, err
-	}
-	go s.committer()
-	return s, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -184,37 +198,6 @@ func publish(tmp, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// The marker is a line of text with the store's UUID.
-const markerPrefix = "durable store "
-
-func readMarker(dir string) (id string, err error) {
-	path := filepath.Join(dir, markerFile)
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", nil
-	case err != nil:
-		return "", errAccess(path, err)
-	}
-	id, ok := strings.CutPrefix(strings.TrimSpace(string(b)), markerPrefix)
-	if !ok {
-		id = "unreadable" // it says that there was a store, which is what it is for
-	}
-	return id, nil
-}
-
-func writeMarker(dir, id string) error {
-	path := filepath.Join(dir, markerFile)
-	err := writeSynced(path+tmpSuffix, []byte(markerPrefix+id+"\n"))
-	if err == nil {
-		err = publish(path+tmpSuffix, path)
-	}
-	if err != nil {
-		return errAccess(path, err)
-	}
-	return nil
-}
-
 func writeSynced(path string, b []byte) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -240,21 +223,11 @@ func boltOptions(lock time.Duration) *bbolt.Options {
 }
 
 // openFile opens for writing what inspect has found to be sound.
-func (s *Store) openFile() (err error) {
-	defer func() {
-		if err != nil && s.db != nil {
-			_ = s.db.Close()
-		}
-	}()
-	err = contain(func() (err error) {
-		s.db, err = bbolt.Open(s.path(), 0o600, boltOptions(s.o.LockTimeout))
+func (s *Store) openFile(path string) error {
+	if err := s.openBolt(path); err != nil {
 		return err
-	})
-	if err != nil {
-		return s.explain(err)
 	}
-	s.db.AllocSize = allocSize
-	err = s.db.View(func(b *bbolt.Tx) error {
+	err := s.db.View(func(b *bbolt.Tx) error {
 		s.durable.Store(int64(b.ID()))
 		if err := readState(b, &s.st); err != nil {
 			return err
@@ -264,12 +237,20 @@ func (s *Store) openFile() (err error) {
 		return err
 	})
 	if err != nil {
-		return s.explain(err)
+		return explain(path, errors.Join(err, s.db.Close()))
 	}
-	if err := s.holdReserve(); err != nil {
-		s.full.Store(true)
-		s.o.Logger.Warn("disk full: no new tasks are taken", "dir", s.o.Dir, "err", err)
+	return nil
+}
+
+func (s *Store) openBolt(path string) error {
+	err := contain(func() (err error) {
+		s.db, err = bbolt.Open(path, 0o600, boltOptions(s.o.LockTimeout))
+		return err
+	})
+	if err != nil {
+		return explain(path, err)
 	}
+	s.db.AllocSize = allocSize
 	return nil
 }
 
@@ -310,17 +291,17 @@ func (s *Store) closeClean() error {
 }
 
 // explain gives an error of bbolt or of the file a message and a remedy.
-func (s *Store) explain(err error) error {
+func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return task.Errorf(task.FailedPrecondition, "another daemon holds %s", s.path()).
+		return task.Errorf(task.FailedPrecondition, "another daemon holds %s", path).
 			WithHint("stop it first, or use a state folder of your own: DURABLE_HOME names one")
-	case errors.Is(err, fs.ErrPermission), isNoSpace(err):
-		return errAccess(s.path(), err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), isReadOnly(err), isNoSpace(err):
+		return errAccess(path, err)
 	}
 	if te := (*task.Error)(nil); errors.As(err, &te) {
-		return err
+		return te
 	}
-	return task.Errorf(task.FailedPrecondition, "store %s cannot be read: %w; nothing was changed", s.path(), err).
-		WithHint("move the folder's store.* files away to keep them, then restore a backup (durabled restore FILE), or start with an empty store")
+	return task.Errorf(task.FailedPrecondition, "store %s cannot be read: %w; nothing was changed", path, err).
+		WithHint("keep the file: move it away together with its marker, then restore a backup")
 }

@@ -152,17 +152,19 @@ var eventFields = newMessage(
 	text(5, func(e *task.Event) *string { return &e.Message }),
 )
 
-// checkpoint is what a bucket entry of checkpoints says besides its data.
+// checkpoint describes the data that follows it in its bucket entry.
 type checkpoint struct {
 	At      time.Time
 	Attempt int
-	Data    []byte
+	Bytes   int
+	Sum     uint64 // the data's checksum
 }
 
 var checkpointFields = newMessage(
 	instant(1, func(c *checkpoint) *time.Time { return &c.At }),
 	whole(2, func(c *checkpoint) *int { return &c.Attempt }),
-	raw(3, func(c *checkpoint) *[]byte { return &c.Data }),
+	whole(3, func(c *checkpoint) *int { return &c.Bytes }),
+	natural(4, func(c *checkpoint) *uint64 { return &c.Sum }),
 )
 
 var stateFields = newMessage(

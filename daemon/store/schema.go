@@ -14,7 +14,7 @@ const schemaVersion = 1
 //	    schema                       version of this tree
 //	    store                        UUID of the store; the marker file names the same
 //	    epoch                        of the journal: the first part of every cursor
-//	    writer                       version of the program that wrote last
+//	    writer                       version of the program that made this schema
 //	    state                        counters: see [state]
 //	    backup                       when it was made; only in a backup
 //	tasks/

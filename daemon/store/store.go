@@ -65,7 +65,6 @@ const (
 type Store struct {
 	o          Options
 	db         *bbolt.DB
-	id         string
 	epoch      string
 	journalMax uint64
 	journalAge time.Duration
@@ -159,9 +158,10 @@ func (s *Store) View(fn func(*Tx) error) error {
 	}
 	if id > s.durable.Load() {
 		s.committing.RLock()
-		s.committing.RUnlock() //nolint:staticcheck // the lock is only waited for
-		if err := s.usable(); err != nil {
-			return err
+		failed := s.Err() != nil
+		s.committing.RUnlock()
+		if failed {
+			return s.usable()
 		}
 	}
 	return err

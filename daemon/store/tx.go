@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -128,11 +127,7 @@ func (tx *Tx) load(key uuid.UUID, r *stored) error {
 	if r.Task.Labels == nil {
 		r.Task.Labels = map[string]string{}
 	}
-	var err error
-	r.Task.Checkpoint, err = tx.describeCheckpoint(key)
-	if err != nil {
-		return tx.damaged(key, err)
-	}
+	r.Task.Checkpoint = tx.describeCheckpoint(key)
 	return nil
 }
 
@@ -324,6 +319,3 @@ func (tx *Tx) Counts() (map[task.Status]int, error) {
 
 // ReadyCount returns how many tasks wait for a slot.
 func (tx *Tx) ReadyCount() (int, error) { return int(tx.state().Ready), nil }
-
-// isCode reports whether err has that code: shorthand for tests of the store's own errors.
-func isCode(err error, code task.Code) bool { return errors.Is(err, code) }

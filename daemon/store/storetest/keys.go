@@ -1,0 +1,142 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"durable/daemon/store"
+	"durable/ipc/task"
+)
+
+func (b *bench) key(name string) (e store.KeyEntry, ok bool) {
+	b.Helper()
+	b.view(func(tx *store.Tx) (err error) { e, ok, err = tx.Key(name); return err })
+	return e, ok
+}
+
+// testKeys: a key may be put before or after the record that it names, and by a closure that runs twice.
+func testKeys(t *testing.T, open Opener) {
+	b := start(t, open, store.Options{})
+	hash := [32]byte{1, 2, 3}
+	for i, before := range []bool{true, false} {
+		name := []string{"0/submit/a", "0/submit/b"}[i]
+		rec := Pending("noop")
+		create := func(tx *store.Tx) error {
+			if before {
+				if err := tx.PutKey(name, store.KeyEntry{Hash: hash}, &rec); err != nil {
+					return err
+				}
+			}
+			if err := tx.Create(&rec); err != nil || before {
+				return err
+			}
+			return tx.PutKey(name, store.KeyEntry{TaskID: rec.Task.ID, Hash: hash}, &rec)
+		}
+		// The first run is rolled back and leaves its marks in rec.
+		failed := errors.New("rolled back")
+		err := b.Update(context.Background(), store.Admission, func(tx *store.Tx) error {
+			if err := create(tx); err != nil {
+				return err
+			}
+			return failed
+		})
+		if !errors.Is(err, failed) {
+			t.Fatal(err)
+		}
+		if _, ok := b.key(name); ok {
+			t.Errorf("key of a transaction that was rolled back")
+		}
+		b.update(create)
+		got, ok := b.key(name)
+		if want := (store.KeyEntry{TaskID: rec.Task.ID, Hash: hash}); !ok || got != want {
+			t.Errorf("key: %+v %v, want %+v", got, ok, want)
+		}
+		read := b.task(rec.Task.ID)
+		if diff := cmp.Diff([]string{name}, read.Keys); diff != "" || read.Task.RootID != rec.Task.ID {
+			t.Errorf("keys of the record, root %s (-want +got):\n%s", read.Task.RootID, diff)
+		}
+		b.change(rec.Task.ID, end(task.StatusCompleted, time.Now()))
+		if _, ok := b.key(name); !ok {
+			t.Errorf("key is gone with the task's end")
+		}
+	}
+	for _, name := range []string{"", strings.Repeat("k", 5000)} {
+		rec := Pending("noop")
+		err := b.Update(context.Background(), store.Admission, func(tx *store.Tx) error {
+			return tx.PutKey(name, store.KeyEntry{}, &rec)
+		})
+		if !errors.Is(err, task.InvalidArgument) {
+			t.Errorf("key of %d bytes: %v", len(name), err)
+		}
+	}
+}
+
+// testKeysExpire: keys outlive a task that is removed, until KeyRetention after its end.
+func testKeysExpire(t *testing.T, open Opener) {
+	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	b := start(t, open, store.Options{Now: func() time.Time { return now }})
+	for _, name := range []string{"early", "late"} {
+		rec := Pending("noop")
+		b.update(func(tx *store.Tx) error {
+			if err := tx.PutKey(name, store.KeyEntry{}, &rec); err != nil {
+				return err
+			}
+			return tx.Create(&rec)
+		})
+		b.change(rec.Task.ID, end(task.StatusCompleted, now))
+		if name == "late" {
+			now = now.Add(store.KeyRetention + time.Hour)
+		}
+		b.update(func(tx *store.Tx) error { return tx.Delete(rec.Task.ID) })
+		_, ok := b.key(name)
+		if want := name == "early"; ok != want {
+			t.Errorf("key %s after the removal: %v, want %v", name, ok, want)
+		}
+	}
+	now = now.Add(time.Hour)
+	b.create(Pending("noop"))
+	if _, ok := b.key("early"); ok {
+		t.Errorf("key outlived its retention")
+	}
+}
+
+func testResolve(t *testing.T, open Opener) {
+	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	b := start(t, open, store.Options{Now: func() time.Time { now = now.Add(time.Hour); return now }})
+	var recs []store.Record
+	for i := range 8 {
+		rec := Pending("noop")
+		rec.Task.Title = "title " + string(rune('a'+i))
+		recs = append(recs, b.create(rec))
+	}
+	resolve := func(ref string) (id task.ID, err error) {
+		err = b.View(func(tx *store.Tx) (err error) { id, err = tx.Resolve(task.Ref(ref)); return err })
+		return id, err
+	}
+	id := string(recs[2].Task.ID)
+	for _, ref := range []string{"3", id, strings.ToUpper(id), id[:9], id[:12], id[24:], id[30:], id[29:]} {
+		if got, err := resolve(ref); err != nil || got != recs[2].Task.ID {
+			t.Errorf("%s: %s, %v", ref, got, err)
+		}
+	}
+	if got, err := resolve("@last"); err != nil || got != recs[7].Task.ID {
+		t.Errorf("@last: %s, %v", got, err)
+	}
+	for ref, want := range map[string]task.Code{
+		"9": task.NotFound, "ffffffff": task.NotFound, "019a0000-0000-7000-8000-000000000000": task.NotFound,
+		"": task.InvalidArgument, "abc": task.InvalidArgument, "not a task": task.InvalidArgument,
+	} {
+		if _, err := resolve(ref); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %s", ref, err, want)
+		}
+	}
+	_, err := resolve(id[:5])
+	if !errors.Is(err, task.InvalidArgument) || !strings.Contains(err.Error(), "8 title h; 7 title g; ") || strings.Contains(err.Error(), "title c") {
+		t.Errorf("ambiguous: %v", err)
+	}
+}
