@@ -183,7 +183,13 @@ func (a affinity) apply(v value) (value, error) {
 }
 
 func (a affinity) text(s string) (value, error) {
-	if a != affinityNumeric && a != affinityReal || !looksNumeric(s) {
+	if a != affinityNumeric && a != affinityReal {
+		return s, nil
+	}
+	if i := strings.IndexByte(s, 0); i >= 0 && looksNumeric(s[:i]) {
+		return nil, rowErrorf("%.40q holds a NUL byte, where SQLite would end the number", s)
+	}
+	if !looksNumeric(s) {
 		return s, nil
 	}
 	s = strings.Trim(s, " \t\n\v\f\r")

@@ -139,10 +139,6 @@ func (p *producer) convert(row []value) error {
 	return nil
 }
 
-// commitEvery is how often position and data are made durable: often enough for "at least once a
-// second" while a commit takes some time itself.
-const commitEvery = 700 * time.Millisecond
-
 // copy moves the records that are left.
 func (m *migration) copy(ctx context.Context, st *state) error {
 	r, err := m.source.open(ctx, st.Columns, st.At)
@@ -193,7 +189,7 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 			}
 			free <- b
 		}
-		if time.Since(last) >= commitEvery {
+		if time.Since(last) >= m.commitEvery {
 			if err := m.save(ctx, st); err != nil {
 				return err
 			}

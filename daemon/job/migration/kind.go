@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"time"
 
 	"durable/daemon/job"
 	"durable/ipc/task"
@@ -16,10 +17,17 @@ type Kind struct {
 	// hook is called at named points of an attempt; its error ends the attempt there, as a crash
 	// would. Tests set it.
 	hook func(point string) error
+	// commitEvery is how often position and data are made durable.
+	commitEvery time.Duration
 }
 
+// commitEvery keeps the promise "at least once a second" though a commit takes some time itself.
+const commitEvery = 700 * time.Millisecond
+
 // New returns the kind.
-func New() *Kind { return &Kind{hook: func(string) error { return nil }} }
+func New() *Kind {
+	return &Kind{hook: func(string) error { return nil }, commitEvery: commitEvery}
+}
 
 //go:embed schema.json
 var schema []byte
@@ -58,7 +66,7 @@ func (k *Kind) Prepare(ctx context.Context, spec task.Spec) (job.Plan, error) {
 
 // Run does one attempt.
 func (k *Kind) Run(ctx context.Context, j *job.Context) (any, error) {
-	m := &migration{j: j, hook: k.hook}
+	m := &migration{j: j, hook: k.hook, commitEvery: k.commitEvery}
 	if err := j.Params(&m.p); err != nil {
 		return nil, err
 	}

@@ -84,6 +84,11 @@ func (o owner) update(ctx context.Context, db *database, st *state) error {
 	if err == nil && n == 0 {
 		return o.fenced(db)
 	}
+	if err != nil {
+		if t, e := db.table(ctx, positionTable); e == nil && t == nil {
+			return o.fenced(db) // another attempt has finished and was cleaned up after
+		}
+	}
 	return err
 }
 

@@ -19,6 +19,8 @@ type migration struct {
 	p    params
 	hook func(string) error
 
+	commitEvery time.Duration
+
 	source source
 	sink   sink
 
