@@ -66,7 +66,7 @@ func addCommands(c *cli, root *cobra.Command) {
 	add(groupTasks, newStart(c), newList(c), newStatus(c), newWatch(c), newWait(c), newLogs(c),
 		newCancel(c), newPause(c), newResume(c), newRetry(c), newRemove(c))
 	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newBackup(c), newRestart(c), newShutdown(c))
-	add(groupOther, newDemo(c), newVersion(c))
+	add(groupOther, newDemo(c), newBench(c), newVersion(c))
 }
 
 // do makes a method a command's action. Whatever it returns has a code from here on.

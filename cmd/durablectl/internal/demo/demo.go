@@ -5,10 +5,10 @@
 //
 // Nothing in it is staged. The file is made, the programs are the ones beside this executable, the kills are
 // SIGKILL, and each sentence that claims something stands behind a check that fails the demonstration. Nothing
-// sleeps in the job: so that there is a middle in which to kill it, it is asked to make its position durable
-// far more often than it would by itself ([story.data]). Where a machine is done before it could be interrupted all
-// the same, that is said, and the story begins anew with more data. The last word has not the job but
-// [compare], which reads both files and shares no code with it.
+// sleeps in the job: so that there is a middle in which to kill it, it is given batches of a size that suits this
+// machine's disk ([batchSize]). Where it is done all the same before it could be interrupted, that is said, and the
+// story begins anew with more data. The last word has not the job but [compare], which reads both files and
+// shares no code with it.
 //
 // The JSON-RPC client is our own sixty lines (host.go): durablectl must not link an MCP SDK, and a raw pipe
 // is what a host has. CSV and JSON are encoding/csv and encoding/json. Rejected: SQLite as the destination,
@@ -91,8 +91,9 @@ type story struct {
 
 	batch int
 	id    task.ID
-	// first is how far the task was when the app died.
-	first task.Progress
+	// first is how far the task was when the app died, at firstAt.
+	first   task.Progress
+	firstAt time.Time
 }
 
 func tell(ctx context.Context, st *stage, o Options) (err error) {

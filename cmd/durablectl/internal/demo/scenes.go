@@ -33,8 +33,8 @@ func (s *story) data(ctx context.Context) error {
 		return task.Errorf(task.FailedPrecondition, "measure the disk: %w", err)
 	}
 	s.say("A file, made just now: %s, %s rows, %s.\n"+
-		"The job: turn it into %s, every row exactly once. It is to save its place on disk every\n"+
-		"%d rows. That is far more often than it needs to, or it would be over too soon to watch.\n"+
+		"The job: turn it into %s, every row exactly once, in batches of %d rows. That is far\n"+
+		"less than it would choose by itself, or it would be over too soon to watch.\n"+
 		"All of it happens in %s.",
 		sourceName, render.Count(int64(s.o.Rows)), render.Bytes(size), destinationName, s.batch, s.box.Dir)
 	return s.pause(ctx)
@@ -109,7 +109,7 @@ func (s *story) killApp(ctx context.Context) error {
 	if err := s.app.kill(); err != nil {
 		return err
 	}
-	s.app, s.first = nil, t.Progress
+	s.app, s.first, s.firstAt = nil, t.Progress, time.Now()
 	s.scene("The app dies")
 	s.event("At %s: kill -9 durable-mcp (process %d).", standing(t.Progress), pid)
 	s.say("As when the app is closed or crashes. A job inside of it would be lost now.")
@@ -161,7 +161,7 @@ func (s *story) look(ctx context.Context) (status, error) {
 
 // killDaemon kills the daemon in the middle of the job.
 func (s *story) killDaemon(ctx context.Context) error {
-	t, err := s.await(ctx, func(t task.Summary) bool { return percent(t) >= daemonDies })
+	t, err := s.await(ctx, func(t task.Summary) bool { return percent(t) >= daemonDies && s.saved(ctx) })
 	if err == nil {
 		err = unfinished(t)
 	}
@@ -180,6 +180,12 @@ func (s *story) killDaemon(ctx context.Context) error {
 	s.say("Without a warning. Nothing runs any more. What is left, on disk, is an unfinished copy, and\n" +
 		"the place up to which it is known to be good.")
 	return s.pause(ctx)
+}
+
+// saved reports whether there is a checkpoint with rows in it: one from after the app's death.
+func (s *story) saved(ctx context.Context) bool {
+	t, err := s.svc.Get(ctx, s.id.Ref())
+	return err == nil && t.Checkpoint != nil && t.Checkpoint.At.After(s.firstAt)
 }
 
 // comeBack lets the app ask again: that starts the daemon, and that resumes the task.
@@ -251,8 +257,8 @@ func (s *story) finish(ctx context.Context) error {
 		return task.Errorf(task.Internal, "the task ended %s: %s", t.Status, t.Summary().Error)
 	}
 	switch {
-	case r.ResumedFrom == 0:
-		return errTooFast // it had to begin anew: that is not the story
+	case r.ResumedFrom == 0 || r.ResumedFrom >= int64(s.o.Rows):
+		return errTooFast // it began anew, or had nothing left to copy: that is not the story
 	case r.Migrated != int64(s.o.Rows) || t.Attempt != 2:
 		return task.Errorf(task.Internal, "the task says %d rows of %d in attempt %d", r.Migrated, s.o.Rows, t.Attempt)
 	}
