@@ -17,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"durable/ipc/client"
@@ -29,7 +30,20 @@ import (
 // takes over, more slowly.
 const quietReconnect = 10 * time.Second
 
+// Hosts run one of us for each session, so memory counts for more than speed here. Measured after 2,000
+// tool calls: 14 MB resident instead of 16, at 0.6 ms a call instead of 0.4; and what a large message
+// took is given back (17 MB instead of 29 after one of 20 MB). A limit below what the runtime itself
+// needs would cost far more time: with 8 MiB a call took 1.7 ms.
+const (
+	gcPercent   = 50
+	memoryLimit = 12 << 20 // soft
+)
+
 func main() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(gcPercent)
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	in, out := stdioproxy.Take()
 	os.Exit(run(os.Args[1:], in, out, os.Stderr))
 }

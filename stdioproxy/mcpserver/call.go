@@ -104,7 +104,7 @@ func (c *call) key() task.Key {
 }
 
 // say sends a log notification and keeps it for the reply.
-func (c *call) say(ctx context.Context, level mcp.LoggingLevel, format string, args ...any) {
+func (c *call) say(ctx context.Context, level, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	c.log = append(c.log, text)
 	sendLog(ctx, c.req.Session, level, text)
@@ -112,9 +112,9 @@ func (c *call) say(ctx context.Context, level mcp.LoggingLevel, format string, a
 
 // sendLog sends text as clients of the tutorial's server expect it: an object with msg. That the
 // session is gone is no error of anybody's.
-func sendLog(ctx context.Context, ss *mcp.ServerSession, level mcp.LoggingLevel, text string) {
+func sendLog(ctx context.Context, ss *mcp.ServerSession, level, text string) {
 	//lint:ignore SA1019 deprecated in 2026-07-28; every older client still has it
-	_ = ss.Log(ctx, &mcp.LoggingMessageParams{Level: level, Logger: "durable", Data: logData{Msg: text}})
+	_ = ss.Log(ctx, &mcp.LoggingMessageParams{Level: mcp.LoggingLevel(level), Logger: "durable", Data: logData{Msg: text}})
 }
 
 // logData: FastMCP's client reads data["msg"], so a bare string would break it.

@@ -3,13 +3,11 @@ package mcpserver
 import (
 	"encoding/json"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"durable/ipc/task"
 )
 
 // epilogue is the log line for the session that started t, now that t has ended; empty: none.
-func epilogue(t task.Task) (mcp.LoggingLevel, string) {
+func epilogue(t task.Task) (level, text string) {
 	switch {
 	case t.Status == task.StatusFailed:
 		return "error", "Task " + string(t.ID) + " failed: " + failure(t)
