@@ -46,6 +46,9 @@ func compare(csvPath, jsonPath string) (audit, error) {
 		seen[row[0]] = &seenRow{sum: digest(row)}
 		return nil
 	})
+	if err == nil && header == nil {
+		err = fmt.Errorf("%s: no rows", csvPath)
+	}
 	if err != nil {
 		return a, err
 	}

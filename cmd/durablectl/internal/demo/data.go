@@ -69,14 +69,16 @@ const (
 	syncSamples   = 25
 )
 
-// batchSize returns how many rows to make durable at a time, so that the job lasts long enough to be watched on this
+// batchSize returns how many rows to hand over at a time, so that the job lasts long enough to be watched on this
 // machine, whose disk may be quick or slow.
 func batchSize(box *sandbox.Sandbox, rows int) (int, error) {
 	took, err := syncTime(box.Path("sync"))
-	if err != nil {
-		return 0, err
-	}
-	return max(1, min(1000, int(int64(rows)*int64(syncsPerBatch*took)/int64(watchable)))), nil
+	return batchFor(rows, took), err
+}
+
+func batchFor(rows int, sync time.Duration) int {
+	const most = 1000 // what the job takes by itself
+	return max(1, min(most, int(int64(rows)*int64(syncsPerBatch*sync)/int64(watchable))))
 }
 
 // syncTime returns the median time that a small write takes to be durable.

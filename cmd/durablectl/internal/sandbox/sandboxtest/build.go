@@ -1,0 +1,38 @@
+// Package sandboxtest builds durable's programs for tests that run the real ones.
+//
+// # Design
+//
+// One go build into one folder, as a user does it; the cache makes it cheap. Rejected: the test binary standing in for
+// each program, since what is on trial is how the programs find each other.
+package sandboxtest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// Build builds the programs into a new folder and returns it with what removes it.
+func Build() (dir string, remove func(), err error) {
+	if dir, err = os.MkdirTemp("", "durable-bin-"); err != nil {
+		return "", nil, err
+	}
+	remove = func() { _ = os.RemoveAll(dir) } // a folder of temporary files
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
+		"durable/cmd/durablectl", "durable/cmd/durabled", "durable/cmd/durable-mcp")
+	if out, err := build.CombinedOutput(); err != nil {
+		remove()
+		return "", nil, fmt.Errorf("%v: %w\n%s", build.Args, err, out)
+	}
+	return dir, remove, nil
+}
+
+// Program returns the path of a program in a folder that [Build] made.
+func Program(dir, name string) string {
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return filepath.Join(dir, name)
+}
