@@ -27,9 +27,9 @@ func latency(samples []time.Duration) Latency {
 }
 
 // percentile returns the smallest of the sorted samples that at least p percent of them do not exceed (nearest rank).
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
-	return sorted[min(len(sorted), max(1, rank))-1]
+func percentile(sorted []time.Duration, p int) time.Duration {
+	rank := (p*len(sorted) + 99) / 100
+	return sorted[max(1, rank)-1]
 }
 
 func ms(d time.Duration) float64 { return round(float64(d)/float64(time.Millisecond), 1000) }
