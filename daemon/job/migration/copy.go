@@ -145,7 +145,7 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 	if err != nil {
 		return err
 	}
-	defer r.close() //nolint:errcheck // a reader
+	defer func() { _ = r.close() }() // a reader
 	inner, stop := context.WithCancel(ctx)
 	p := &producer{m: m, st: st, r: r, sink: m.sink, left: st.Total - st.Read, normal: make([]value, len(st.Columns))}
 	for _, c := range st.Columns {

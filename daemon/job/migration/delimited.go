@@ -40,7 +40,7 @@ func (s *delimitedSource) header(context.Context) ([]column, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.close() //nolint:errcheck // nothing was written
+	defer func() { _ = r.close() }() // nothing was written
 	return r.all, nil
 }
 
@@ -142,7 +142,7 @@ func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, 
 	if err != nil {
 		return survey{}, err
 	}
-	defer r.close() //nolint:errcheck // nothing was written
+	defer func() { _ = r.close() }() // nothing was written
 	cols, err := pick(r.all, o.columns, s.path)
 	if err != nil {
 		return survey{}, err

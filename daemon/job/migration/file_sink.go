@@ -121,7 +121,7 @@ func (s *fileSink) copyOld(ctx context.Context, st *state) error {
 	if err != nil {
 		return fileError(err, "destination", s.path)
 	}
-	defer old.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = old.Close() }() // nothing was written
 	print, err := fileFingerprint(s.path)
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func (s *fileSink) verify(ctx context.Context, st *state, tick func(int64)) (dig
 	if err != nil {
 		return digest{}, err
 	}
-	defer r.close() //nolint:errcheck // nothing was written
+	defer func() { _ = r.close() }() // nothing was written
 	return sum(ctx, r, len(st.Columns), tick)
 }
 

@@ -50,7 +50,7 @@ func (s *jsonSource) survey(ctx context.Context, o surveyOptions) (survey, error
 	if err != nil {
 		return survey{}, err
 	}
-	defer r.close() //nolint:errcheck // nothing was written
+	defer func() { _ = r.close() }() // nothing was written
 	var found survey
 	var types []inference
 	for i, name := range o.columns {

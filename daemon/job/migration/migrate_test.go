@@ -113,7 +113,7 @@ func sqlExec(t *testing.T, path string, statements ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // a scratch connection
 	for _, s := range statements {
 		if _, err := db.Exec(s); err != nil {
 			t.Fatalf("%s: %v", s, err)
@@ -129,7 +129,7 @@ func dump(t *testing.T, path, table string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // a scratch connection
 	var out strings.Builder
 	var quoted []string
 	cols, err := db.Query("select name, type from pragma_table_info(?)", table)

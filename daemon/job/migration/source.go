@@ -91,7 +91,7 @@ func fileFingerprint(path string) (fingerprint, error) {
 	if err != nil {
 		return fingerprint{}, fileError(err, "source", path)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = f.Close() }() // nothing was written
 	info, err := f.Stat()
 	if err != nil {
 		return fingerprint{}, fileError(err, "source", path)

@@ -108,7 +108,7 @@ func (db *database) each(ctx context.Context, f func(row []driver.Value) error, 
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // a reader
+	defer func() { _ = rows.Close() }() // a reader
 	row := make([]driver.Value, len(rows.Columns()))
 	for {
 		err := rows.Next(row)

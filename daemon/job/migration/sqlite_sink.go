@@ -360,7 +360,7 @@ func (s *tableSink) readBack(ctx context.Context, t *tableInfo, st *state, where
 	if err != nil {
 		return digest{}, err
 	}
-	defer db.close() //nolint:errcheck // a reader
+	defer func() { _ = db.close() }() // a reader
 	return db.digest(ctx, t, st.Columns, where, tick)
 }
 
@@ -371,6 +371,6 @@ func (db *database) digest(ctx context.Context, t *tableInfo, cols []column, whe
 		return digest{}, err
 	}
 	r := &tableReader{db: db, rows: rows, row: make([]driver.Value, len(cols))}
-	defer rows.Close() //nolint:errcheck // a reader
+	defer func() { _ = rows.Close() }() // a reader
 	return sum(ctx, r, len(cols), tick)
 }

@@ -116,7 +116,7 @@ func (s *tableSource) survey(ctx context.Context, o surveyOptions) (survey, erro
 	if err != nil {
 		return survey{}, err
 	}
-	defer db.close() //nolint:errcheck // a reader
+	defer func() { _ = db.close() }() // a reader
 	n, err := db.int(ctx, "select count(*) from "+quote(t.name))
 	return survey{Columns: cols, Records: min(n, o.limit)}, err
 }
