@@ -206,9 +206,7 @@ func (h *hub) run(ctx context.Context, f *feed) {
 		f.opened()
 		if err == nil {
 			wait = minRedial
-			if missed {
-				h.resync(ctx, p)
-			}
+			h.resync(ctx, p, missed)
 			missed = false
 			err = h.pump(ctx, stream, p, &cursor)
 		}
@@ -281,10 +279,13 @@ func (h *hub) event(ctx context.Context, ev task.Event, p *pacer) {
 	}
 }
 
-// resync tells everybody that something may have changed.
-func (h *hub) resync(ctx context.Context, p *pacer) {
+// resync is called when the stream is open again: tasks may have ended while the daemon could not be
+// asked how. If events were missed, everybody is told that something may have changed.
+func (h *hub) resync(ctx context.Context, p *pacer, missed bool) {
 	for _, uri := range h.uris() {
-		p.changed(ctx, uri, time.Now())
+		if missed {
+			p.changed(ctx, uri, time.Now())
+		}
 	}
 	h.mu.Lock()
 	ids := sortedKeys(h.started)

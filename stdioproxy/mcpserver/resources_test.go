@@ -208,13 +208,18 @@ func TestUpdatesAreSpaced(t *testing.T) {
 		if got < 7 || got > 9 {
 			t.Errorf("%d updates in 2 s, want 8", got)
 		}
-		svc.complete(1, 1000)
-		s.said()
+		time.Sleep(time.Second)
+		svc.progress(1, 999, 1000)
+		if got := updates(t, s.said())["task://status/1"]; got != 1 {
+			t.Errorf("%d updates at once after a pause, want 1", got)
+		}
+		svc.complete(1, 1000) // right behind: it has to wait its turn, and must not get lost
+		if got := updates(t, s.said())["task://status/1"]; got != 0 {
+			t.Errorf("%d updates too early", got)
+		}
 		time.Sleep(300 * time.Millisecond)
-		svc.fail(1, "not really", "")
-		time.Sleep(300 * time.Millisecond)
-		if got := updates(t, s.said())["task://status/1"]; got == 0 {
-			t.Error("the last change got lost")
+		if got := updates(t, s.said())["task://status/1"]; got != 1 {
+			t.Errorf("%d updates for the last change, want 1", got)
 		}
 		time.Sleep(time.Hour)
 		if said := s.said(); len(said) != 0 {
