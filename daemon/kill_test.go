@@ -36,10 +36,12 @@ func TestKill(t *testing.T) {
 			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				t.Parallel()
 				h := newHouse(t)
+				defer func() {
+					h.ledger.report(t)
+					total.add(h.ledger)
+				}()
 				h.live(killPlan(points, random))
 				h.settle()
-				h.ledger.report(t)
-				total.add(h.ledger)
 			})
 		}
 	})
@@ -86,7 +88,8 @@ type house struct {
 	ledger *ledger
 	load   *load
 	watch  *watcher
-	audit  chan struct{} // capacity 1: have a look
+	giveUp context.CancelFunc // ends every request of the load
+	audit  chan struct{}      // capacity 1: have a look
 
 	mu   sync.Mutex
 	up   chan struct{} // closed while a daemon takes requests
@@ -97,9 +100,11 @@ func newHouse(t *testing.T) *house {
 	h := &house{t: t, dir: shortDir(t), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{})}
 	out := t.TempDir()
 	rows := makeRows(3000)
+	ctx, giveUp := context.WithCancel(t.Context())
+	h.giveUp = giveUp
 	h.load = &load{
 		dir: h.dir, out: out, source: filepath.Join(out, "source.csv"), rows: rows, ledger: h.ledger,
-		witness: newWitness(t, filepath.Join(out, "witness")), back: h.awaitUp, ctx: t.Context(), stop: make(chan struct{}),
+		witness: newWitness(t, filepath.Join(out, "witness")), back: h.awaitUp, ctx: ctx, stop: make(chan struct{}),
 	}
 	writeCSV(t, h.load.source, rows)
 	return h
@@ -251,6 +256,7 @@ func (h *house) settle() {
 	if !h.ready(p) {
 		h.t.Fatalf("the daemon does not start any more (%v):\n%s", p.err, p.stderr.String())
 	}
+	defer time.AfterFunc(patience, h.giveUp).Stop() // a task that never ends must not hang the test
 	h.load.finish()
 	c := dial(h.dir, client.Options{})
 	defer closeClient(c)
@@ -304,7 +310,11 @@ func (h *house) checkEnds(tasks map[task.ID]task.Task) {
 func (h *house) checkWitness() {
 	seen, breaches := judge(h.load.witness.read(h.t))
 	for _, b := range breaches {
-		h.ledger.breach(breachOverlap, "%s", b)
+		kind := breachOverlap
+		if strings.HasSuffix(b, afterCancel) {
+			kind = breachCancel
+		}
+		h.ledger.breach(kind, "%s", b)
 	}
 	for _, e := range h.ledger.all() {
 		w := seen[string(e.id)]

@@ -73,7 +73,7 @@ func (l *load) client(o client.Options, next func() *entry) {
 		}
 		e := l.ledger.plan(next())
 		l.submit(c, e)
-		if chance(25) {
+		if chance(25) || e.spec.Kind == stubbornName && chance(50) {
 			l.cancel(c, e)
 		}
 		open = append(open, e)
@@ -89,12 +89,16 @@ func (l *load) client(o client.Options, next func() *entry) {
 
 func chance(percent int) bool { return rand.IntN(100) < percent }
 
-// noop plans a no-op: at once, long and checkpointing, failing, panicking.
+// noop plans a no-op: at once, deaf to cancels, checkpointing, long, failing, panicking.
 func (l *load) noop() *entry {
 	p := noop.Params{Witness: l.witness.path}
 	var retry *task.Retry
+	kind := noop.Name
 	switch n := rand.IntN(100); {
 	case n < 25:
+	case n < 40:
+		kind = stubbornName
+		p.Steps, p.Checkpoint, p.Duration = 3, true, task.Duration(300*time.Millisecond)
 	case n < 75:
 		p.Steps, p.Checkpoint = 2+rand.IntN(8), true
 		p.Duration = task.Duration(time.Duration(rand.IntN(100)) * time.Millisecond)
@@ -106,7 +110,7 @@ func (l *load) noop() *entry {
 	default:
 		p.Panic = "on purpose"
 	}
-	return &entry{spec: task.Spec{Kind: noop.Name, Params: mustJSON(p), Retry: retry}, steps: p.Steps}
+	return &entry{spec: task.Spec{Kind: kind, Params: mustJSON(p), Retry: retry}, steps: p.Steps}
 }
 
 // migration plans a migration of the CSV into a file of its own.

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"durable/daemon"
+	"durable/daemon/job"
+	"durable/daemon/job/noop"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -53,7 +55,7 @@ func child() int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		err = daemon.New(daemon.Config{
-			Paths: paths, Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
+			Paths: paths, Kinds: append(daemon.Kinds(), stubborn{}), Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
 			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Ready:  func() { fmt.Println("ready") },
 		}).Run(ctx)
@@ -67,6 +69,22 @@ func child() int {
 		return max(1, known.Code.ExitStatus())
 	}
 	return 1
+}
+
+// stubborn is a no-op that is deaf to its context: it goes on to its end, and succeeds, after it was cancelled. So there
+// is time to kill the daemon between a cancel and the end of the attempt, and the cancel has something to overrule.
+type stubborn struct{ noop.Kind }
+
+const stubbornName = "stubborn"
+
+func (stubborn) Describe() task.KindInfo {
+	info := noop.Kind{}.Describe()
+	info.Name = stubbornName
+	return info
+}
+
+func (stubborn) Run(ctx context.Context, j *job.Context) (any, error) {
+	return noop.Kind{}.Run(context.WithoutCancel(ctx), j)
 }
 
 // killAt returns the hook that arm describes; nil for none.

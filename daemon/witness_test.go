@@ -83,6 +83,8 @@ func judge(lines []witnessLine) (map[string]*testimony, []string) {
 	return tasks, breaches
 }
 
+const afterCancel = "begins after an acknowledged cancel and a restart"
+
 // take adds one line.
 func (t *testimony) take(l witnessLine) (breaches []string) {
 	say := func(bad bool, format string, args ...any) {
@@ -97,7 +99,7 @@ func (t *testimony) take(l witnessLine) (breaches []string) {
 	case "begin":
 		say(!t.over, "overlaps attempt %d of process %d", t.attempt, t.pid)
 		say(l.attempt <= t.attempt, "comes after attempt %d", t.attempt)
-		say(t.final, "begins after an acknowledged cancel and a restart")
+		say(t.final, "%s", afterCancel)
 		// A checkpoint may be durable and its line missing: the process died between the two.
 		say(t.begun > 0 && (l.n < t.done || l.n > t.done+1), "checkpoint of step %d is lost", t.done)
 		t.attempt, t.pid, t.over, t.at = l.attempt, l.pid, false, l.n
@@ -184,7 +186,7 @@ func TestJudge(t *testing.T) {
 		{"checkpoint from nowhere", "a 1 7 begin 0; a 1 7 step 1; - 0 7 dead; a 2 8 begin 3", []string{"checkpoint of step 1 is lost"}},
 		{"a step left out", "a 1 7 begin 0; a 1 7 step 2", []string{"follows step 0"}},
 		{"cancel forgotten", "a 1 7 begin 0; a 0 0 cancelled; - 0 7 dead; a 2 8 begin 0",
-			[]string{"begins after an acknowledged cancel and a restart"}},
+			[]string{afterCancel}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
