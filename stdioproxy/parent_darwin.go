@@ -26,7 +26,7 @@ func onParentExit(exited func()) error {
 		return nil
 	}
 	go func() {
-		defer unix.Close(kq)
+		defer func() { _ = unix.Close(kq) }()
 		for {
 			n, err := unix.Kevent(kq, nil, make([]unix.Kevent_t, 1), nil)
 			if n > 0 || !errors.Is(err, unix.EINTR) {

@@ -21,7 +21,7 @@ func onParentExit(exited func()) error {
 		return nil
 	}
 	go func() {
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		for {
 			_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
 			if !errors.Is(err, unix.EINTR) {

@@ -24,7 +24,7 @@ func onParentExit(exited func()) error {
 		return nil
 	}
 	go func() {
-		defer windows.CloseHandle(parent)
+		defer func() { _ = windows.CloseHandle(parent) }()
 		_, _ = windows.WaitForSingleObject(parent, windows.INFINITE)
 		exited()
 	}()

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"durable/daemon"
 	"durable/ipc/client"
 	"durable/ipc/socket"
@@ -37,7 +39,7 @@ func TestMain(m *testing.M) {
 	case "launcher":
 		os.Exit(launch())
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func runDaemon() int {
@@ -110,7 +112,7 @@ func (p place) client() *client.Client {
 func (p place) killDaemon(t testing.TB) {
 	t.Helper()
 	c := p.client()
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	info, err := c.Info(context.Background())
 	if err != nil {
 		return

@@ -39,7 +39,7 @@ func (p place) connect(t *testing.T) *host {
 	if h.ClientSession, err = c.Connect(t.Context(), &mcp.CommandTransport{Command: p.command("durable-mcp", "--protocol=legacy")}, opts); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.Close() })
+	t.Cleanup(func() { _ = h.Close() })
 	return h
 }
 
@@ -110,7 +110,7 @@ func TestStory(t *testing.T) {
 		t.Errorf("%d lines moved, %v", strings.Count(string(b), "\n"), err)
 	}
 	c := at.client()
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	kept, err := c.Get(t.Context(), task.RefLast)
 	if err != nil || kept.Owner.Client != "story 1.0" {
 		t.Errorf("owner %+v, %v", kept.Owner, err)

@@ -247,7 +247,7 @@ func (h *hub) pump(ctx context.Context, stream task.EventStream, p *pacer, curso
 		}
 	})
 	defer wg.Wait()
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	for {
 		select {
 		case <-ctx.Done():

@@ -90,7 +90,7 @@ func serve(t *testing.T, svc *fake, opts mcpserver.Options) *session {
 	go func() { s.done <- s.server.Serve(ctx, s.pipe) }()
 	t.Cleanup(func() {
 		cancel()
-		<-s.done
+		_ = <-s.done // what a session ends with is asked where it matters
 		s.server.Close()
 	})
 	return s
