@@ -52,7 +52,7 @@ func run(args []string, in io.ReadCloser, out io.Writer, stderr io.Writer) int {
 	flags := flag.NewFlagSet("durable-mcp", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, "usage: durable-mcp [flags]\n\nThe MCP server of durable, on stdin and stdout; hosts launch it.\n\n")
+		_, _ = fmt.Fprintf(stderr, "usage: durable-mcp [flags]\n\nThe MCP server of durable, on stdin and stdout; hosts launch it.\n\n")
 		flags.PrintDefaults()
 	}
 	socket := flags.String("socket", "", "the daemon's `path`; default: found as durablectl finds it")
@@ -68,18 +68,18 @@ func run(args []string, in io.ReadCloser, out io.Writer, stderr io.Writer) int {
 	case *protocol != "auto" && *protocol != "legacy":
 		return usage(stderr, "--protocol %q: want auto or legacy", *protocol)
 	case *version:
-		fmt.Fprintln(out, "durable-mcp", task.Version())
+		_, _ = fmt.Fprintln(out, "durable-mcp", task.Version())
 		return 0
 	}
 	if err := serve(*socket, *protocol == "legacy", in, out, stderr); err != nil {
-		fmt.Fprintln(stderr, "durable-mcp: error:", err)
+		_, _ = fmt.Fprintln(stderr, "durable-mcp: error:", err)
 		return 1
 	}
 	return 0
 }
 
 func usage(stderr io.Writer, format string, args ...any) int {
-	fmt.Fprintf(stderr, "durable-mcp: error: "+format+"\nhint: durable-mcp --help\n", args...)
+	_, _ = fmt.Fprintf(stderr, "durable-mcp: error: "+format+"\nhint: durable-mcp --help\n", args...)
 	return 2
 }
 

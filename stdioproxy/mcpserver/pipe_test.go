@@ -90,7 +90,9 @@ func serve(t *testing.T, svc *fake, opts mcpserver.Options) *session {
 	go func() { s.done <- s.server.Serve(ctx, s.pipe) }()
 	t.Cleanup(func() {
 		cancel()
-		_ = <-s.done // what a session ends with is asked where it matters
+		if err := <-s.done; err != nil {
+			t.Errorf("the session ended with %v", err)
+		}
 		s.server.Close()
 	})
 	return s
