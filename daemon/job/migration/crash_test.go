@@ -2,11 +2,9 @@ package migration
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"durable/daemon/job"
-	"durable/daemon/job/jobtest"
 	"durable/ipc/task"
 )
 
@@ -132,6 +129,7 @@ func (l *line) check(t *testing.T, dst, want string) {
 func TestCrashAnywhere(t *testing.T) {
 	for _, tt := range crashCases {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			points := 0
 			for n := 1; ; n++ {
 				params, want := crashSetup(t, t.TempDir(), tt.source, tt.destination, tt.mode, tt.old)
@@ -159,6 +157,7 @@ func TestCrashAnywhere(t *testing.T) {
 func TestCrashEverywhere(t *testing.T) {
 	for _, tt := range crashCases {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			params, want := crashSetup(t, t.TempDir(), tt.source, tt.destination, tt.mode, tt.old)
 			l := prepare(t, params)
 			l.host.After = func(n int, _ []byte) error {
@@ -185,29 +184,70 @@ func TestCrashEverywhere(t *testing.T) {
 	}
 }
 
-// TestFenced: an attempt that was overtaken neither writes nor reports success.
+// TestFenced: an attempt that was overtaken, by one that has finished or by one that has not, neither
+// writes nor reports success.
 func TestFenced(t *testing.T) {
-	params, want := crashSetup(t, t.TempDir(), "csv", "db", "create", "")
-	l := prepare(t, params)
-	writes := 0
-	old := *l
-	old.kind = New()
-	old.kind.commitEvery = 0
-	old.kind.hook = func(point string) error {
-		if point == "write" {
-			if writes++; writes == 3 {
-				l.task.Attempt = 1 // the engine believes that attempt 1 is gone
-				l.check(t, params["destination_path"].(string), want)
+	for _, finished := range []bool{true, false} {
+		params, want := crashSetup(t, t.TempDir(), "csv", "db", "create", "")
+		dst := params["destination_path"].(string)
+		l := prepare(t, params)
+		l.task.Attempt = 1 // the engine believes that attempt 1 is gone
+		old := *l
+		old.task.Attempt = 0
+		old.kind = New()
+		old.kind.commitEvery = 0
+		writes := 0
+		old.kind.hook = func(point string) error {
+			if point != "write" {
+				return nil
 			}
+			if writes++; writes == 3 && finished {
+				l.check(t, dst, want)
+			} else if writes == 3 {
+				crashAt(l, "write", 2)
+				if _, err := l.attempt(t.Context()); !errors.Is(err, errCrash) {
+					t.Errorf("the attempt that overtakes: %v", err)
+				}
+			}
+			return nil
 		}
-		return nil
+		if _, err := old.attempt(t.Context()); !errors.Is(err, job.ErrFenced) {
+			t.Fatalf("finished=%v: error %v, want ErrFenced", finished, err)
+		}
+		if finished {
+			if diff := cmp.Diff(want, content(t, dst)); diff != "" {
+				t.Fatalf("(-want +got):\n%s", diff)
+			}
+			continue
+		}
+		crashAt(l, "", 0)
+		l.check(t, dst, want)
 	}
-	_, err := old.attempt(t.Context())
-	if !errors.Is(err, job.ErrFenced) {
-		t.Fatalf("error %v, want ErrFenced", err)
-	}
-	if diff := cmp.Diff(want, content(t, params["destination_path"].(string))); diff != "" {
-		t.Fatalf("(-want +got):\n%s", diff)
+}
+
+// TestTornTail: what lies in a partial file behind its checkpoint is cut off.
+func TestTornTail(t *testing.T) {
+	for _, tt := range crashCases {
+		if tt.destination == "db" {
+			continue
+		}
+		params, want := crashSetup(t, t.TempDir(), tt.source, tt.destination, tt.mode, tt.old)
+		dst := params["destination_path"].(string)
+		l := prepare(t, params)
+		crashAt(l, "write", 3)
+		if _, err := l.attempt(t.Context()); !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(partPath(dst, l.host.Context(l.task)), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString(strings.Repeat("torn,\n", 10_000))
+		if err = errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		crashAt(l, "", 0)
+		l.check(t, dst, want)
 	}
 }
 
@@ -249,6 +289,7 @@ func TestRetry(t *testing.T) {
 func TestStop(t *testing.T) {
 	for _, tt := range crashCases {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			params, want := crashSetup(t, t.TempDir(), tt.source, tt.destination, tt.mode, tt.old)
 			l := prepare(t, params)
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -310,90 +351,5 @@ func TestDestinationAppears(t *testing.T) {
 	wantCode(t, err, task.FailedPrecondition, "exists already")
 	if got := read(t, dst); got != "theirs" {
 		t.Errorf("destination: %q", got)
-	}
-}
-
-const childEnv = "MIGRATION_TEST_CHILD"
-
-// childTask is what the process that gets killed is told.
-type childTask struct {
-	Params     json.RawMessage
-	Attempt    int
-	KillAt     int
-	Checkpoint string
-}
-
-// TestChild is the attempt of TestSIGKILL, in a process of its own; alone it has nothing to do.
-func TestChild(t *testing.T) {
-	env := os.Getenv(childEnv)
-	if env == "" {
-		return
-	}
-	var c childTask
-	if err := json.Unmarshal([]byte(env), &c); err != nil {
-		t.Fatal(err)
-	}
-	host := jobtest.New(t)
-	if data, err := os.ReadFile(c.Checkpoint); err == nil {
-		host.SetCheckpoint(data)
-	}
-	host.After = func(_ int, data []byte) error {
-		if err := os.WriteFile(c.Checkpoint+".new", data, 0o600); err != nil {
-			return err
-		}
-		return os.Rename(c.Checkpoint+".new", c.Checkpoint)
-	}
-	k := New()
-	k.commitEvery = 0
-	points := 0
-	k.hook = func(string) error {
-		if points++; points == c.KillAt {
-			self, err := os.FindProcess(os.Getpid())
-			if err == nil {
-				err = self.Kill()
-			}
-			if err != nil {
-				return err
-			}
-			select {} // until the signal has arrived
-		}
-		return nil
-	}
-	_, err := k.Run(t.Context(), host.Context(task.Task{ID: "019a-1", RootID: "019a-1", Attempt: c.Attempt, Params: c.Params}))
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestSIGKILL is TestCrashAnywhere with a real process and a real signal: buffers are lost, journals
-// are left hot.
-func TestSIGKILL(t *testing.T) {
-	for i, tt := range crashCases {
-		t.Run(tt.name, func(t *testing.T) {
-			params, want := crashSetup(t, t.TempDir(), tt.source, tt.destination, tt.mode, tt.old)
-			l := prepare(t, params)
-			checkpoint := filepath.Join(t.TempDir(), "checkpoint")
-			kills := 0
-			for attempt, at := range []int{2 + i%5, 9, 11 - i%4} {
-				env := encode(t, childTask{l.task.Params, attempt + 1, at, checkpoint})
-				cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-				cmd.Env = append(os.Environ(), childEnv+"="+string(env))
-				out, err := cmd.CombinedOutput()
-				if strings.Contains(string(out), "FAIL") {
-					t.Fatalf("child: %v\n%s", err, out)
-				}
-				if err != nil {
-					kills++
-				}
-			}
-			if kills < 2 {
-				t.Fatalf("only %d attempts were killed", kills)
-			}
-			if data, err := os.ReadFile(checkpoint); err == nil {
-				l.host.SetCheckpoint(data)
-			}
-			l.task.Attempt = 3
-			l.check(t, params["destination_path"].(string), want)
-		})
 	}
 }
