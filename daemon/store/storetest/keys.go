@@ -120,6 +120,9 @@ func testResolve(t *testing.T, open Opener) {
 	}
 	id := string(recs[2].Task.ID)
 	for _, ref := range []string{"3", id, strings.ToUpper(id), id[:9], id[:12], id[24:], id[30:], id[29:]} {
+		if kind, _ := task.Ref(ref).Parse(); kind == task.RefNumber && ref != "3" {
+			continue // an ending that has only digits is taken for a number
+		}
 		if got, err := resolve(ref); err != nil || got != recs[2].Task.ID {
 			t.Errorf("%s: %s, %v", ref, got, err)
 		}
