@@ -92,41 +92,47 @@ type house struct {
 	audit  chan struct{}      // capacity 1: have a look
 
 	mu   sync.Mutex
-	up   chan struct{} // closed while a daemon takes requests
-	proc *process
+	up   chan struct{} // closed when the present daemon takes requests
+	down chan struct{} // closed when it has gone; then both are new
 }
 
 func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: shortDir(t), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{})}
+	h := &house{t: t, dir: shortDir(t), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{}), down: make(chan struct{})}
 	out := t.TempDir()
 	rows := makeRows(3000)
 	ctx, giveUp := context.WithCancel(t.Context())
 	h.giveUp = giveUp
 	h.load = &load{
 		dir: h.dir, out: out, source: filepath.Join(out, "source.csv"), rows: rows, ledger: h.ledger,
-		witness: newWitness(t, filepath.Join(out, "witness")), back: h.awaitUp, ctx: ctx, stop: make(chan struct{}),
+		witness: newWitness(t, filepath.Join(out, "witness")), present: h.present, ctx: ctx, stop: make(chan struct{}),
 	}
 	writeCSV(t, h.load.source, rows)
 	return h
 }
 
-// awaitUp returns when a daemon takes requests.
-func (h *house) awaitUp(ctx context.Context) {
+// present returns a function that waits for a daemon after the one of now: to call when a request has failed.
+func (h *house) present() (again func(context.Context)) {
 	h.mu.Lock()
-	up := h.up
-	h.mu.Unlock()
-	select {
-	case <-up:
-	case <-ctx.Done():
+	defer h.mu.Unlock()
+	up, down := h.up, h.down
+	return func(ctx context.Context) {
+		select {
+		case <-up: // it was up, and did not answer: it dies
+			await(ctx, down)
+		default:
+		}
+		h.mu.Lock()
+		up := h.up
+		h.mu.Unlock()
+		await(ctx, up)
 	}
 }
 
-func (h *house) start(arm string) *process {
-	p := start(h.t, h.dir, arm)
-	h.mu.Lock()
-	h.proc = p
-	h.mu.Unlock()
-	return p
+func await(ctx context.Context, ch <-chan struct{}) {
+	select {
+	case <-ch:
+	case <-ctx.Done():
+	}
 }
 
 // ready waits for the daemon and lets the clients know. It reports false if it died before.
@@ -147,6 +153,8 @@ func (h *house) ready(p *process) bool {
 // buried notes that the daemon has gone.
 func (h *house) buried(p *process) {
 	h.mu.Lock()
+	close(h.down)
+	h.down = make(chan struct{})
 	select {
 	case <-h.up:
 		h.up = make(chan struct{})
@@ -201,7 +209,7 @@ func (h *house) auditor() (stop func()) {
 
 // killAtRandom kills the daemon at any moment of its life, its start included.
 func (h *house) killAtRandom() {
-	p := h.start("")
+	p := start(h.t, h.dir, "")
 	if chance(15) {
 		h.pause(p, 60)
 	} else if h.ready(p) {
@@ -234,7 +242,7 @@ func (h *house) killAtPoint(point string) {
 	if chance(60) && !strings.HasPrefix(point, "create.") && !strings.HasPrefix(point, "recover.") {
 		after = rand.IntN(300)
 	}
-	p := h.start(fmt.Sprintf("%s:%d", point, after))
+	p := start(h.t, h.dir, fmt.Sprintf("%s:%d", point, after))
 	h.ready(p)
 	select {
 	case <-p.exited:
@@ -252,7 +260,7 @@ func (h *house) killAtPoint(point string) {
 
 // settle lets everything come to its end and checks all of it.
 func (h *house) settle() {
-	p := h.start("")
+	p := start(h.t, h.dir, "")
 	if !h.ready(p) {
 		h.t.Fatalf("the daemon does not start any more (%v):\n%s", p.err, p.stderr.String())
 	}
@@ -298,6 +306,9 @@ func (h *house) checkEnds(tasks map[task.ID]task.Task) {
 			continue
 		}
 		h.ledger.count("migrations completed", 1)
+		if t.Attempt > 1 {
+			h.ledger.count("migrations completed after an interruption", 1)
+		}
 		if t.Status != task.StatusCompleted {
 			h.ledger.breach(breachData, "migration %s ended %s: %v", e.id, t.Status, t.Error)
 		} else if err := sameRows(e.path, e.rows); err != nil {

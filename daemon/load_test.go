@@ -24,9 +24,9 @@ type load struct {
 	rows    [][]string
 	ledger  *ledger
 	witness *witness
-	back    func(context.Context) // waits until a daemon is up
-	ctx     context.Context       // of all requests: ends with the test only
-	stop    chan struct{}         // closed: finish what is under way, begin nothing new
+	present func() func(context.Context) // see house.present
+	ctx     context.Context              // of all requests: ends with the test only
+	stop    chan struct{}                // closed: finish what is under way, begin nothing new
 	group   sync.WaitGroup
 }
 
@@ -38,7 +38,7 @@ const (
 	patient = 3
 	movers  = 2
 	// outstanding is how many unfinished tasks one client leaves behind before it waits for the oldest.
-	outstanding = 6
+	outstanding = 10
 )
 
 func (l *load) run() {
@@ -146,12 +146,13 @@ func mustJSON(v any) json.RawMessage {
 // insist calls try until it succeeds or fails for a reason that is not the daemon's death.
 func (l *load) insist(try func() (task.Task, error)) (task.Task, error) {
 	for {
+		again := l.present()
 		t, err := try()
 		if err == nil || !errors.Is(err, task.Unavailable) || l.ctx.Err() != nil {
 			return t, err
 		}
 		l.ledger.count("requests repeated after a failure", 1)
-		l.back(l.ctx)
+		again(l.ctx)
 	}
 }
 

@@ -55,7 +55,7 @@ func child() int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		err = daemon.New(daemon.Config{
-			Paths: paths, Kinds: append(daemon.Kinds(), stubborn{}), Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
+			Paths: paths, Slots: 24, Kinds: append(daemon.Kinds(), stubborn{}), Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
 			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Ready:  func() { fmt.Println("ready") },
 		}).Run(ctx)

@@ -51,7 +51,7 @@ type testimony struct {
 	attempt   int // the latest
 	pid       int
 	over      bool // the latest attempt has ended, by its end line or its process's death
-	done      int  // the greatest step that was witnessed
+	done      int  // the greatest step that is known to be checkpointed
 	at        int  // the step that the latest attempt has reached
 	begun     int  // attempts
 	ended     int  // the step of the last end line; -1: there was none
@@ -102,7 +102,7 @@ func (t *testimony) take(l witnessLine) (breaches []string) {
 		say(t.final, "%s", afterCancel)
 		// A checkpoint may be durable and its line missing: the process died between the two.
 		say(t.begun > 0 && (l.n < t.done || l.n > t.done+1), "checkpoint of step %d is lost", t.done)
-		t.attempt, t.pid, t.over, t.at = l.attempt, l.pid, false, l.n
+		t.attempt, t.pid, t.over, t.at, t.done = l.attempt, l.pid, false, l.n, max(t.done, l.n)
 		t.begun++
 		return breaches
 	}
@@ -173,6 +173,9 @@ func TestJudge(t *testing.T) {
 		{"one attempt", "a 1 7 begin 0; a 1 7 step 1; a 1 7 end 1", nil},
 		{"resumed at the checkpoint", "a 1 7 begin 0; a 1 7 step 1; - 0 7 dead; a 2 8 begin 1; a 2 8 step 2; a 2 8 end 2", nil},
 		{"checkpoint durable, line missing", "a 1 7 begin 0; a 1 7 step 1; - 0 7 dead; a 2 8 begin 2; a 2 8 end 2", nil},
+		{"twice in a row", "a 1 7 begin 0; - 0 7 dead; a 2 8 begin 1; - 0 8 dead; a 3 9 begin 2; a 3 9 end 2", nil},
+		{"checkpoint lost that only a begin told of", "a 1 7 begin 0; - 0 7 dead; a 2 8 begin 1; - 0 8 dead; a 3 9 begin 0",
+			[]string{"checkpoint of step 1 is lost"}},
 		{"retry in one process", "a 1 7 begin 0; a 1 7 end 0; a 2 7 begin 0; a 2 7 end 0", nil},
 		{"two tasks at once", "a 1 7 begin 0; b 1 7 begin 0; a 1 7 end 0; b 1 7 end 0", nil},
 		{"cancelled while it began", "a 0 0 cancelled; a 1 7 begin 0; a 1 7 end 0", nil},
