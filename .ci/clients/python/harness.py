@@ -15,7 +15,7 @@ MCP = str(BIN / "durable-mcp")
 
 # The files that run makes.
 SMALL, SMALL_ROWS = DATA / "small.csv", 1_000
-LARGE, LARGE_ROWS = DATA / "large.csv", 3_000_000
+LARGE = DATA / "large.csv"
 
 TOOLS = [
     "cancel_task", "get_server_stats", "get_task_output", "get_task_status",
@@ -70,7 +70,8 @@ def check_reports(checks, reports, total):
     checks.equal("the last report", numbers[-1], total)
     for n, of, text in reports:
         if of is None:
-            checks.match("text while the records are counted", rf"Counted [0-9]+ records in {LARGE.name}", text)
+            # The job has said nothing yet, or it counts the records.
+            checks.match("text before there is a total", rf"|Counted [0-9]+ records in {LARGE.name}", text or "")
             continue
         checks.equal("total of a report", of, total)
         verified = rf"|Verified [0-9]+/{total} records" if n == total else ""
