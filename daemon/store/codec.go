@@ -200,8 +200,8 @@ func natural[T any](num protowire.Number, at func(*T) *uint64) field[T] {
 		func(v *T, val value) error { *at(v) = val.n; return nil }}
 }
 
-// flag: a bool.
-func flag[T any](num protowire.Number, at func(*T) *bool) field[T] {
+// boolean: true or not there.
+func boolean[T any](num protowire.Number, at func(*T) *bool) field[T] {
 	return field[T]{num, protowire.VarintType,
 		func(b []byte, v *T) []byte {
 			if !*at(v) {

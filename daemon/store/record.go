@@ -55,7 +55,7 @@ var retryFields = newMessage(
 	whole(1, func(r *task.Retry) *int { return &r.MaxAttempts }),
 	whole(2, func(r *task.Retry) *task.Duration { return &r.Backoff }),
 	whole(3, func(r *task.Retry) *task.Duration { return &r.MaxBackoff }),
-	flag(4, func(r *task.Retry) *bool { return &r.Lost }),
+	boolean(4, func(r *task.Retry) *bool { return &r.Lost }),
 )
 
 var ownerFields = newMessage(
@@ -89,8 +89,8 @@ var recordFields = newMessage(
 	instantAt(8, func(r *stored) **time.Time { return &r.Task.CompletedAt }),
 	instantAt(9, func(r *stored) **time.Time { return &r.Task.RunAt }),
 	instantAt(10, func(r *stored) **time.Time { return &r.Task.NextAttemptAt }),
-	flag(11, func(r *stored) *bool { return &r.CleanPending }),
-	flag(12, func(r *stored) *bool { return &r.ParamsApart }),
+	boolean(11, func(r *stored) *bool { return &r.CleanPending }),
+	boolean(12, func(r *stored) *bool { return &r.ParamsApart }),
 
 	text(13, func(r *stored) *string { return &r.Task.Title }),
 	text(14, func(r *stored) *task.Outcome { return &r.Task.Outcome }),
@@ -168,7 +168,7 @@ var checkpointFields = newMessage(
 )
 
 var stateFields = newMessage(
-	flag(1, func(s *state) *bool { return &s.Clean }),
+	boolean(1, func(s *state) *bool { return &s.Clean }),
 	lastID(2),
 	natural(3, func(s *state) *uint64 { return &s.LastNumber }),
 	natural(4, func(s *state) *uint64 { return &s.FirstSeq }),

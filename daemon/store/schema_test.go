@@ -1,0 +1,204 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+
+	"durable/ipc/task"
+)
+
+var updateGolden = flag.Bool("update", false, "write the golden files and the fixture of this schema")
+
+// everything makes a store that has something in each bucket.
+func everything(t *testing.T, dir string) {
+	t.Helper()
+	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	s := openTest(t, Options{Dir: dir, Now: func() time.Time { return now }})
+	err := s.Update(context.Background(), Essential, func(tx *Tx) error {
+		var recs []Record
+		for _, st := range []task.State{
+			{Status: task.StatusPending, Phase: task.PhaseQueued}, {Status: task.StatusPending, Phase: task.PhaseRetryWait},
+			{Status: task.StatusRunning, Phase: task.PhaseRunning}, {Status: task.StatusCompleted}, {Status: task.StatusFailed},
+			{Status: task.StatusPending, Phase: task.PhasePaused},
+		} {
+			rec := noop()
+			rec.Task.Status, rec.Task.Phase, rec.Task.NextAttemptAt = st.Status, st.Phase, &now
+			rec.Task.Params = []byte(`{"duration":"1s"}`)
+			if st.Status.Terminal() {
+				rec.Task.CompletedAt, rec.CleanPending = &now, true
+				rec.Task.RetryOf, rec.Task.RootID = recs[0].Task.ID, recs[0].Task.ID
+				rec.Task.Params = bytes.Repeat([]byte("1"), 2*paramsInline)
+			}
+			name := fmt.Sprintf("1000/submit/%d", len(recs))
+			if err := tx.PutKey(name, KeyEntry{Hash: [32]byte{7}}, &rec); err != nil {
+				return err
+			}
+			if err := tx.Create(&rec); err != nil {
+				return err
+			}
+			recs = append(recs, rec)
+		}
+		if err := tx.PutCheckpoint(recs[2].Task.ID, []byte(`{"row":17}`)); err != nil {
+			return err
+		}
+		if err := tx.PutSecrets(recs[2].Task.ID, []byte(`{"password":"x"}`)); err != nil {
+			return err
+		}
+		if err := tx.Delete(recs[4].Task.ID); err != nil {
+			return err
+		}
+		key, _ := key16(recs[5].Task.ID)
+		return tx.quarantine(map[uuid.UUID]string{key: "a drill"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump draws what is in a file: each bucket, and the shapes of its keys and values.
+func dump(t *testing.T, path string) string {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var out strings.Builder
+	_ = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			fmt.Fprintf(&out, "%s/\n", name)
+			var shapes []string
+			_ = b.ForEach(func(k, v []byte) error {
+				shape := fmt.Sprintf("%d bytes", len(k))
+				if string(name) == "meta" || string(name) == "keys" {
+					shape = string(k)
+				}
+				if v = bytes.Clone(v); len(v) == 0 {
+					shape += ": none"
+				} else if _, err := unseal(k, v); err == nil {
+					shape += ": sealed"
+				} else {
+					shape += ": raw"
+				}
+				shapes = append(shapes, "    "+shape+"\n")
+				return nil
+			})
+			slices.Sort(shapes)
+			out.WriteString(strings.Join(slices.Compact(shapes), ""))
+			return nil
+		})
+	})
+	return out.String()
+}
+
+// TestSchemaGolden: what is written is what is drawn. Run with -update after a change of the schema, which
+// needs a new schemaVersion and a migration.
+func TestSchemaGolden(t *testing.T) {
+	dir := t.TempDir()
+	everything(t, dir)
+	got := dump(t, filepath.Join(dir, storeFile))
+	golden := filepath.Join("testdata", fmt.Sprintf("schema%d.golden", schemaVersion))
+	fixture := filepath.Join("testdata", fmt.Sprintf("schema%d.db", schemaVersion))
+	if *updateGolden {
+		write(t, golden, []byte(got))
+		if _, err := os.Stat(fixture); err != nil {
+			shrink(t, filepath.Join(dir, storeFile), fixture)
+		}
+	}
+	if want := string(read(t, golden)); got != want {
+		t.Errorf("dump differs from %s:\n%s", golden, got)
+	}
+	source := string(read(t, "schema.go"))
+	drawn := regexp.MustCompile(`(?m)^//\t(\w+)/$`).FindAllStringSubmatch(source, -1)
+	var names []string
+	for _, m := range drawn {
+		names = append(names, m[1])
+	}
+	var real []string
+	for _, name := range bucketNames {
+		real = append(real, string(name))
+	}
+	if !slices.Equal(names, real) {
+		t.Errorf("drawn %v\nreal  %v", names, real)
+	}
+	for _, key := range [][]byte{keySchema, keyStore, keyEpoch, keyWriter, keyState, keyBackup} {
+		if !strings.Contains(source, "//	    "+string(key)+" ") {
+			t.Errorf("meta key %s is not drawn", key)
+		}
+	}
+	if empty := regexp.MustCompile(`(?m)^\w+/\n(\w|$)`).FindString(got); empty != "" {
+		t.Errorf("the test puts nothing into %s", empty)
+	}
+}
+
+// shrink writes a compact copy for testdata.
+func shrink(t *testing.T, from, to string) {
+	t.Helper()
+	if err := rewrite(context.Background(), from, to, edit{meta: func(_, v []byte) []byte { return v }}); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(to, 0o600, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used int64
+	_ = db.View(func(tx *bbolt.Tx) error { used = tx.Size(); return nil })
+	_ = db.Close()
+	if err := os.Truncate(to, used); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFixtures: a file of every released schema opens and has all that was in it.
+func TestFixtures(t *testing.T) {
+	fixtures, err := filepath.Glob("testdata/schema*.db")
+	if err != nil || len(fixtures) != schemaVersion {
+		t.Fatalf("%v, %v: want one for each of %d schemas", fixtures, err, schemaVersion)
+	}
+	for _, fixture := range fixtures {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, storeFile), read(t, fixture))
+		s := openTest(t, Options{Dir: dir})
+		err := s.View(func(tx *Tx) error {
+			list, err := tx.List(task.ListQuery{Kind: "noop"})
+			if err != nil {
+				return err
+			}
+			if len(list.Tasks) != 4 || list.Tasks[1].Status != task.StatusRunning || list.Tasks[1].Checkpoint == nil || len(list.Tasks[0].Params) != 2*paramsInline {
+				t.Errorf("%s: tasks %+v", fixture, list.Tasks)
+			}
+			events, err := tx.Events(task.CursorStart, 100)
+			if len(events) != 7 {
+				t.Errorf("%s: %d events", fixture, len(events))
+			}
+			if data, _ := tx.Secrets(list.Tasks[1].ID); len(data) == 0 {
+				t.Errorf("%s: no secrets", fixture)
+			}
+			if _, ok, _ := tx.Key("1000/submit/4"); !ok {
+				t.Errorf("%s: no key", fixture)
+			}
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s: %v", fixture, err)
+		}
+		if q := s.Info().Quarantined; len(q) != 1 {
+			t.Errorf("%s: quarantined %q", fixture, q)
+		}
+	}
+}
