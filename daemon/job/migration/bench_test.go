@@ -92,13 +92,13 @@ func writeOrders(tb testing.TB, path string, rows int) {
 	}
 	w := bufio.NewWriter(f)
 	rng := rand.New(rand.NewPCG(1, 2))
-	fmt.Fprintln(w, "id,customer,email,amount,created_at,code")
+	_, _ = fmt.Fprintln(w, "id,customer,email,amount,created_at,code")
 	for i := range rows {
 		name := "Customer " + strings.Repeat("x", i%13)
 		if i%50 == 0 {
 			name = `"Smith, ""J"" & Søn"`
 		}
-		fmt.Fprintf(w, "%d,%s,user%d@example.com,%d.%02d,2026-%02d-%02dT10:00:00Z,%07d\n",
+		_, _ = fmt.Fprintf(w, "%d,%s,user%d@example.com,%d.%02d,2026-%02d-%02dT10:00:00Z,%07d\n",
 			i+1, name, i, rng.IntN(10000), rng.IntN(100), i%12+1, i%28+1, i%9973)
 	}
 	if err := w.Flush(); err != nil {

@@ -318,6 +318,32 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestStopAnywhere: also outside the copy, the end is the cause of the context.
+func TestStopAnywhere(t *testing.T) {
+	for _, point := range []string{"created", "commit", "checkpoint", "verify"} {
+		params, want := crashSetup(t, t.TempDir(), "db", "db", "create", "")
+		l := prepare(t, params)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		l.kind.hook = func(p string) error {
+			if p == point {
+				cancel(job.ErrCancelled)
+			}
+			return nil
+		}
+		if _, err := l.attempt(ctx); !errors.Is(err, job.ErrCancelled) {
+			t.Errorf("at %s: error %v, want ErrCancelled", point, err)
+		}
+		l.kind.hook = New().hook
+		l.check(t, params["destination_path"].(string), want)
+	}
+	params, _ := crashSetup(t, t.TempDir(), "csv", "csv", "create", "")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(job.ErrTimeout)
+	if _, err := prepare(t, params).attempt(ctx); !errors.Is(err, job.ErrTimeout) {
+		t.Errorf("at the start: error %v, want ErrTimeout", err)
+	}
+}
+
 func TestSourceChanged(t *testing.T) {
 	for _, destination := range []string{"db", "csv"} {
 		params, _ := crashSetup(t, t.TempDir(), "csv", destination, "create", "")

@@ -51,55 +51,76 @@ func (s *jsonSource) survey(ctx context.Context, o surveyOptions) (survey, error
 		return survey{}, err
 	}
 	defer func() { _ = r.close() }() // nothing was written
-	var found survey
-	var types []inference
-	for i, name := range o.columns {
-		r.index[name] = i
-		found.Columns = append(found.Columns, column{Name: name})
+	k := keySurvey{path: s.path, index: r.index, chosen: o.columns != nil}
+	for _, name := range o.columns {
+		k.add(name)
 	}
-	types = make([]inference, len(found.Columns))
-	size := 0
-	seen := make([]bool, len(found.Columns))
-	err = eachRecord(ctx, o, &found.Records, func() error {
+	clear(k.seen)
+	var records int64
+	err = eachRecord(ctx, o, &records, func() error {
 		members, err := r.object()
 		if err != nil {
 			return err
 		}
-		for _, m := range members {
-			i, known := r.index[string(m.key)]
-			if !known && o.columns != nil {
-				continue
-			}
-			if !known {
-				i = len(found.Columns)
-				name := string(m.key)
-				if size += len(name); i >= MaxColumns || size > MaxHeader {
-					return checkColumns(append(found.Columns, column{Name: name}), s.path)
-				}
-				r.index[name] = i
-				found.Columns = append(found.Columns, column{Name: name})
-				types = append(types, inference{})
-				seen = append(seen, true)
-			}
-			seen[i] = true
-			types[i].value(m.value)
-		}
-		return nil
+		return k.record(members)
 	})
 	if err != nil {
-		return found, err
+		return survey{}, err
 	}
-	for i := range types {
-		found.Columns[i].Type = types[i].typ
-		if found.Records > 0 && !seen[i] {
-			return found, task.Errorf(task.InvalidArgument, "columns: no record of %s has the key %q", s.path, found.Columns[i].Name)
+	cols, err := k.result(records)
+	return survey{Columns: cols, Records: records}, err
+}
+
+// keySurvey collects the keys of JSON records, and the types of their values.
+type keySurvey struct {
+	path   string
+	chosen bool // the columns are given: other keys do not matter
+	index  map[string]int
+	cols   []column
+	types  []inference
+	seen   []bool
+	size   int // bytes of all names
+}
+
+func (k *keySurvey) add(name string) {
+	k.index[name] = len(k.cols)
+	k.cols = append(k.cols, column{Name: name})
+	k.types = append(k.types, inference{})
+	k.seen = append(k.seen, true)
+	k.size += len(name)
+}
+
+func (k *keySurvey) record(members []member) error {
+	for _, m := range members {
+		i, known := k.index[string(m.key)]
+		if !known && k.chosen {
+			continue
+		}
+		if !known {
+			i = len(k.cols)
+			k.add(string(m.key))
+			if i >= MaxColumns || k.size > MaxHeader {
+				return checkColumns(k.cols, k.path)
+			}
+		}
+		k.seen[i] = true
+		k.types[i].value(m.value)
+	}
+	return nil
+}
+
+func (k *keySurvey) result(records int64) ([]column, error) {
+	for i := range k.cols {
+		k.cols[i].Type = k.types[i].typ
+		if records > 0 && !k.seen[i] {
+			return nil, task.Errorf(task.InvalidArgument, "columns: no record of %s has the key %q", k.path, k.cols[i].Name)
 		}
 	}
-	if len(found.Columns) == 0 {
-		return found, task.Errorf(task.InvalidArgument, "source %s: empty, without any record", s.path).
+	if len(k.cols) == 0 {
+		return nil, task.Errorf(task.InvalidArgument, "source %s: empty, without any record", k.path).
 			WithHint("JSON Lines holds one object on each line")
 	}
-	return found, nil
+	return k.cols, nil
 }
 
 // jsonReader reads records from a position on.

@@ -71,6 +71,9 @@ func (k *Kind) Run(ctx context.Context, j *job.Context) (any, error) {
 		return nil, err
 	}
 	res, err := m.run(ctx)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = context.Cause(ctx) // a driver knows only that its context is done
+	}
 	if err != nil {
 		return nil, err
 	}

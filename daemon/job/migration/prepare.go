@@ -70,45 +70,48 @@ func regular(info fs.FileInfo, what, path string) error {
 }
 
 func (p *params) checkDestination() error {
-	dir := filepath.Dir(p.Destination)
-	folder, err := os.Stat(dir)
-	if err != nil {
-		return fileError(err, "destination folder", dir)
-	}
-	if !folder.IsDir() {
-		return task.Errorf(task.InvalidArgument, "destination folder %s: not a folder", dir)
-	}
-	if err := writable(dir); err != nil {
-		return fileError(err, "destination folder", dir)
+	if err := checkFolder(filepath.Dir(p.Destination)); err != nil {
+		return err
 	}
 	var content []byte
 	info, err := os.Stat(p.Destination)
+	there := err == nil
 	switch {
+	case there:
+		content, err = p.checkExisting(info)
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Lstat(p.Destination); err == nil {
-			return task.Errorf(task.InvalidArgument, "destination %s: a symbolic link to nothing", p.Destination)
+		if _, err = os.Lstat(p.Destination); err == nil {
+			return task.Errorf(task.InvalidArgument, "destination %s: a symbolic link to nothing", p.Destination).
+				WithHint("name the file itself")
 		}
-		info = nil
-	case err != nil:
+		err = nil
+	}
+	if err != nil {
 		return fileError(err, "destination", p.Destination)
-	default:
-		if content, err = p.checkExisting(info); err != nil {
-			return err
-		}
 	}
 	if p.DestinationFormat, err = destinationFormat(p, content); err != nil {
 		return err
 	}
 	isDatabase := strings.HasPrefix(string(content), sqliteMagic)
 	switch {
-	case info == nil:
-	case p.Mode == modeCreate && p.DestinationFormat != formatSQLite:
+	case there && p.Mode == modeCreate && p.DestinationFormat != formatSQLite:
 		return exists(p.Destination)
 	case len(content) > 0 && isDatabase != (p.DestinationFormat == formatSQLite):
 		return task.Errorf(task.InvalidArgument, "destination %s: exists and is not %s", p.Destination, p.DestinationFormat).
 			WithHint("name another destination, or say what it is with destination_format")
 	}
 	return nil
+}
+
+func checkFolder(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return fileError(err, "destination folder", dir)
+	case !info.IsDir():
+		return task.Errorf(task.InvalidArgument, "destination folder %s: not a folder", dir).WithHint("check the path")
+	}
+	return fileError(writable(dir), "destination folder", dir)
 }
 
 // checkExisting returns the beginning of a destination that is there.

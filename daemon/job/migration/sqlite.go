@@ -35,6 +35,12 @@ const (
 // context.
 const busyTimeout = 10_000
 
+// Page caches in KiB: a reader goes over each page once, a writer comes back to some.
+const (
+	readerCache = 1024
+	writerCache = 8192
+)
+
 // openDatabase opens path. synchronous is EXTRA because a commit in rollback mode ends by removing the
 // journal: without a sync of the folder a power cut brings the journal back, and with it undoes a
 // commit that was reported.
@@ -53,8 +59,12 @@ func openDatabase(ctx context.Context, what, path string, a access) (*database, 
 		return nil, sqliteError(err, what, path)
 	}
 	db := &database{conn, path, what}
+	cache := writerCache
+	if a == readOnly {
+		cache = readerCache
+	}
 	for _, pragma := range []string{
-		fmt.Sprintf("busy_timeout=%d", busyTimeout), "synchronous=extra", "cache_size=-16000", "trusted_schema=off",
+		fmt.Sprintf("busy_timeout=%d", busyTimeout), fmt.Sprintf("cache_size=-%d", cache), "synchronous=extra", "trusted_schema=off",
 	} {
 		if _, err := db.exec(ctx, "pragma "+pragma); err != nil {
 			_ = db.close() // the first error counts
