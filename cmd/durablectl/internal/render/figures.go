@@ -16,7 +16,7 @@ import (
 func Duration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch d = max(d, 0); {
-	case d < 9950*time.Millisecond:
+	case d < 9950*time.Millisecond && d%time.Second != 0: // what comes in whole seconds is shown so
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d.Round(time.Second) < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Round(time.Second).Seconds()))

@@ -11,8 +11,8 @@ import (
 func TestDuration(t *testing.T) {
 	const day = 24 * time.Hour
 	for d, want := range map[time.Duration]string{
-		-time.Second:                         "0.0s",
-		0:                                    "0.0s",
+		-time.Second:                         "0s",
+		0:                                    "0s",
 		340 * time.Millisecond:               "0.3s",
 		9940 * time.Millisecond:              "9.9s",
 		9960 * time.Millisecond:              "10s",
