@@ -66,7 +66,7 @@ func New(cfg Config) *Daemon {
 
 // Run does the daemon's whole life and returns when it is over: nil after a stop that was asked for, by
 // ctx or by a client; an error if it could not start or must not go on.
-func (d *Daemon) Run(ctx context.Context) error {
+func (d *Daemon) Run(ctx context.Context) (err error) {
 	paths := d.cfg.Paths
 	if err := prepareState(paths.State); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() {
-		if err := st.Close(); err != nil {
-			d.log.Error("close store", "error", err)
+		if closing := st.Close(); closing != nil {
+			err = errors.Join(err, fmt.Errorf("close store: %w", closing))
 		}
 	}()
 	eng := d.engine(st)

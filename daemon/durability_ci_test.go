@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -56,13 +57,17 @@ func TestCISyncBeforeReply(t *testing.T) {
 	t.Logf("%d submits: each reply after two syncs that began after its request", replies)
 }
 
+// submitRead is the beginning of a submit; net/http reads the first byte of a request by itself when the
+// connection was used before.
+var submitRead = regexp.MustCompile(`^, *"P?OST /v1/tasks HTTP`)
+
 // checkReplies pairs requests and replies by connection. The first alone ones had the store for themselves.
 func checkReplies(t *testing.T, calls []syscallEvent, alone int) (replies int) {
 	t.Helper()
 	waiting := map[string]syscallEvent{}
 	for i, call := range calls {
 		switch {
-		case call.name == "read" && strings.HasPrefix(strings.TrimPrefix(call.text, ", "), `"POST /v1/tasks HTTP`):
+		case call.name == "read" && submitRead.MatchString(call.text):
 			waiting[call.file] = call
 		case call.name == "write" && strings.HasPrefix(strings.TrimPrefix(call.text, ", "), `"HTTP/1.1 20`):
 			request, ok := waiting[call.file]
@@ -104,22 +109,26 @@ func between(calls []syscallEvent, from, to int) (syncs int, loose bool) {
 // daemon answers "outcome unknown" or nothing, leaves with a non-zero status, and what it had acknowledged is there
 // when the file is opened again; what it had not may be.
 func TestCIEIO(t *testing.T) {
-	hit := map[int]bool{}
-	total := 0
-	for n := 1; total == 0; n++ {
-		if n > 500 {
-			t.Fatal("500 syncs and no end")
+	// strace counts by thread, and the Go runtime moves the committer between threads: which sync of all is the n-th of
+	// its thread is another one each time. So it is done over and over.
+	const passes = 12
+	hit, total, runs := map[int]bool{}, 0, 0
+	for range passes {
+		for n := 1; ; n++ {
+			if n > 200 {
+				t.Fatal("200 syncs of one thread and no end")
+			}
+			at, syncs := failSync(t, n)
+			runs++
+			if at == 0 {
+				total = syncs
+				break
+			}
+			hit[at] = true
 		}
-		at, syncs := failSync(t, n)
-		if at == 0 {
-			total = syncs
-		}
-		hit[at] = true
 	}
-	delete(hit, 0)
-	// strace counts by thread, and the Go runtime moves the committer between threads: not each n is another sync.
-	t.Logf("%d of about %d syncs were failed, one in each run", len(hit), total)
-	if len(hit) < total/2 {
+	t.Logf("%d of %d syncs were failed, in %d runs", len(hit), total, runs)
+	if len(hit) < total*3/4 {
 		t.Errorf("only %d of %d syncs were failed", len(hit), total)
 	}
 }

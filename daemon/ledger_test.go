@@ -76,7 +76,9 @@ func newLedger() *ledger {
 func (l *ledger) plan(e *entry) *entry {
 	e.key = task.Key(uuid.Must(uuid.NewV7()).String())
 	if e.retryOf == nil {
-		e.spec.Labels = map[string]string{labelKey: string(e.key)}
+		labels := map[string]string{labelKey: string(e.key)}
+		maps.Copy(labels, e.spec.Labels)
+		e.spec.Labels = labels
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
