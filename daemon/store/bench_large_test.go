@@ -50,8 +50,8 @@ func BenchmarkLarge(b *testing.B) {
 		})
 	}
 	b.Run("backup", func(b *testing.B) {
-		for i := range b.N {
-			if _, err := s.Backup(context.Background(), dir+"/backup"+strconv.Itoa(i), false); err != nil {
+		for range b.N {
+			if _, err := s.Backup(context.Background(), b.TempDir()+"/backup", false); err != nil {
 				b.Fatal(err)
 			}
 		}

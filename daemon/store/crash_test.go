@@ -227,8 +227,7 @@ func consistent(t *testing.T, tx *Tx) error {
 func TestPowerCut(t *testing.T) {
 	dir := t.TempDir()
 	var before, after []byte
-	var s *Store
-	s = openTest(t, Options{Dir: dir, Hook: func(point string) {
+	s := openTest(t, Options{Dir: dir, Hook: func(point string) {
 		switch point {
 		case PointCommitBefore:
 			before = read(t, filepath.Join(dir, storeFile))

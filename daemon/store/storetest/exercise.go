@@ -182,9 +182,9 @@ func testPanic(t *testing.T, open Opener) {
 		t.Errorf("update: %v", err)
 	}
 	err = b.View(func(tx *store.Tx) error {
-		var none map[string]int
-		none["x"] = 1
-		return nil
+		ids, err := tx.Ready(0)
+		_ = ids[len(ids)]
+		return err
 	})
 	if !errors.Is(err, task.Internal) {
 		t.Errorf("view: %v", err)
