@@ -1,5 +1,7 @@
 // The TypeScript SDK of the era with a handshake (v1), as most desktop hosts have it, and what such a
 // host sees when the daemon dies and is restarted below a live session: nothing.
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport, getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { LoggingMessageNotificationSchema, ResourceUpdatedNotificationSchema, ResultSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -97,6 +99,17 @@ async function errors({ client }) {
   checks.equal('an unknown task', await read(client, `task://status/${NOBODY}`), { error: 'Task not found', task_id: NOBODY });
 }
 
+/** Does what a host does that trusts its subscription: it reads when it is told to, and never otherwise. */
+async function endAsTold({ client, updates }, uri) {
+  let told = 0;
+  return checks.until('an update that leads to the end', async () => {
+    if (updates.length === told) return undefined;
+    told = updates.length;
+    const now = await read(client, uri);
+    return ['completed', 'failed', 'cancelled'].includes(now.status) && now;
+  }, 90);
+}
+
 /** The daemon is killed and later restarted while a task runs and the host listens. */
 async function survive({ client, transport, sent, updates, logs, faults }) {
   const proxy = transport.pid;
@@ -131,14 +144,7 @@ async function survive({ client, transport, sent, updates, logs, faults }) {
   const waited = await waiting;
   checks.equal('a call that was under way', [waited.isError ?? false, waited.structuredContent.task.task_id], [false, id]);
 
-  // What a host does that trusts its subscription: it reads when it is told to, and never asks otherwise.
-  let told = 0;
-  const end = await checks.until('an update that leads to the end', async () => {
-    if (updates.length === told) return undefined;
-    told = updates.length;
-    const now = await read(client, uri);
-    return ['completed', 'failed', 'cancelled'].includes(now.status) && now;
-  }, 90);
+  const end = await endAsTold({ client, updates }, uri);
   checks.equal('the end', [end.status, end.error, end.attempt, end.result_data.migrated_records, end.result_data.verified],
     ['completed', null, 3, LARGE_ROWS, true]);
   checks.true('it was resumed', end.result_data.resumed_from >= resumed.done, [resumed.done, end.result_data]);
@@ -151,13 +157,27 @@ async function survive({ client, transport, sent, updates, logs, faults }) {
   checks.equal('the proxy', [transport.pid, process.kill(proxy, 0)], [proxy, true]);
 }
 
+/** The daemon is away for longer than a stream of events tries to come back by itself. */
+async function sleepLong({ client, updates, faults }) {
+  await client.subscribeResource({ uri: 'task://list/completed' });
+  process.kill(home.daemon(), 'SIGKILL');
+  await checks.until('the end of the daemon', () => home.daemon() === 0);
+  await sleep(12_000);
+  checks.equal('daemon while nobody calls', home.daemon(), 0);
+  updates.length = 0;
+  const [uri] = await start(client, checks, { source_path: SMALL, destination_path: home.path('c.csv') });
+  checks.equal('the task', (await endAsTold({ client, updates }, uri)).message, 'Migrated 1000/1000 records');
+  checks.equal('faults of the session', faults, []);
+}
+
 const session = await connect();
 await handshake(session);
 const id = await migrate(session);
 await complete(session, id);
 await errors(session);
 await survive(session);
+await sleepLong(session);
 await session.client.close();
 home.shutDown(checks);
-checks.done('lists, start, progress, subscriptions, resources, completion, errors; one session over SIGKILL and restart of the daemon: ' +
+checks.done('lists, start, progress, subscriptions, resources, completion, errors; one session over SIGKILL, restart and a long absence of the daemon: ' +
   'calls work, updates and log lines go on, nothing is initialised again');
