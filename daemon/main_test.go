@@ -2,7 +2,6 @@ package daemon_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -63,12 +62,12 @@ func child() int {
 	if err == nil {
 		return 0
 	}
+	e := task.AsError(err)
 	fmt.Fprintf(os.Stderr, "durabled: error: %v\n", err)
-	var known *task.Error
-	if errors.As(err, &known) {
-		return max(1, known.Code.ExitStatus())
+	if e.Hint != "" {
+		fmt.Fprintf(os.Stderr, "hint: %s\n", e.Hint)
 	}
-	return 1
+	return max(1, e.Code.ExitStatus())
 }
 
 // stubborn is a no-op that is deaf to its context: it goes on to its end, and succeeds, after it was cancelled. So there
