@@ -27,6 +27,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	atExit = append(atExit, func() { _ = os.RemoveAll(dir) })
 	path := filepath.Join(dir, "durabled")
 	out, err := exec.Command("go", "build", "-o", path, "durable/cmd/durabled").CombinedOutput()
 	if err != nil {

@@ -39,8 +39,16 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envChild) != "" {
 		os.Exit(child())
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		for _, fn := range atExit {
+			fn()
+		}
+		os.Exit(code)
+	}))
 }
+
+// atExit is what several tests share and the last one leaves.
+var atExit []func()
 
 // child is the daemon's main. It says "ready" on stdout when the socket takes requests, and goes when its
 // stdin ends, so that it does not outlive a test that was killed.
