@@ -158,6 +158,29 @@ func TestNobodyHearsOfAnEndingWhoseCommitFailed(t *testing.T) {
 	}
 }
 
+func TestARepetitionIsAnsweredOnAFullDisk(t *testing.T) {
+	h, b := newBrokenHouse(t, ok)
+	spec := task.Spec{Kind: "ok"}
+	first, err := h.Submit(t.Context(), spec, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.wait(first.ID)
+	b.arm(func() { b.full = 2 })
+	if again, err := h.Submit(t.Context(), spec, "key"); err != nil || again.ID != first.ID {
+		t.Errorf("repetition: %s, %v; want task %s", again.ID, err, first.ID)
+	}
+	_, err = h.Submit(t.Context(), spec, "another key")
+	wantCode(t, err, task.ResourceExhausted)
+	if again, err := h.Submit(t.Context(), spec, "key"); err != nil || again.ID != first.ID {
+		t.Errorf("repetition: %s, %v; want task %s", again.ID, err, first.ID)
+	}
+	stats, err := h.Stats(t.Context())
+	if err != nil || stats.Submitted != 1 {
+		t.Errorf("%d tasks accepted, %v; want 1", stats.Submitted, err)
+	}
+}
+
 func TestAFullDiskIsWaitedOutByAnEnding(t *testing.T) {
 	release := make(chan struct{})
 	running := make(chan struct{}, 1)

@@ -34,24 +34,35 @@ func (e *Engine) Submit(ctx context.Context, spec task.Spec, key task.Key) (task
 	if err != nil {
 		return task.Task{}, err
 	}
-	// A repetition is answered before Prepare: by now the first run may have made what Prepare refuses.
-	if t, done, err := e.repeated(once); done || err != nil {
-		return t, err
-	}
 	plan, err := kind.Prepare(ctx, spec)
 	if err != nil {
-		return task.Task{}, err
+		return e.orRepeated(once, err)
 	}
-	return e.create(ctx, newRecord(spec, plan, owner, e.cfg.Host), plan.Secrets, once, nil)
+	t, err := e.create(ctx, newRecord(spec, plan, owner, e.cfg.Host), plan.Secrets, once, nil)
+	if err != nil {
+		return e.orRepeated(once, err)
+	}
+	return t, nil
+}
+
+// orRepeated answers what was refused, if it repeats what was accepted: by now the first run may have made
+// what Prepare refuses, or filled the disk. A repetition that nothing refuses is found by create. It is not looked
+// for before that, since nearly every key is new.
+func (e *Engine) orRepeated(o once, refusal error) (task.Task, error) {
+	if t, done, err := e.repeated(o); done {
+		return t, err
+	}
+	return task.Task{}, refusal
 }
 
 // create commits a new task. extra, if set, runs in the same transaction after the record was made.
 func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, once once, extra func(*store.Tx, *store.Record) error) (task.Task, error) {
 	var made store.Record
+	var again bool
 	e.cfg.Hook("submit.before")
-	err := e.update(ctx, store.Admission, func(tx *store.Tx) error {
+	err := e.update(ctx, store.Admission, func(tx *store.Tx) (err error) {
 		made = rec // the closure may run again: start from a copy each time
-		if done, err := once.find(tx, &made); done || err != nil {
+		if again, err = once.find(tx, &made); again || err != nil {
 			return err
 		}
 		if err := once.keep(tx, &made); err != nil {
@@ -72,6 +83,9 @@ func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, o
 	})
 	if err != nil {
 		return task.Task{}, err
+	}
+	if again {
+		return e.live.overlay(made.Task), nil
 	}
 	e.cfg.Hook("submit.committed")
 	e.submitted.Add(1)

@@ -16,7 +16,7 @@ func TestIdempotencyKey(t *testing.T) {
 	var prepared int
 	h := newHouse(t, script{name: "k", run: ok.run, prepare: func(s task.Spec) (job.Plan, error) {
 		if prepared++; prepared > 1 {
-			return job.Plan{}, errors.New("a repetition must not be prepared again")
+			return job.Plan{}, errors.New("the destination exists") // the first run has made it
 		}
 		return job.Plan{Params: s.Params}, nil
 	}}).up()
