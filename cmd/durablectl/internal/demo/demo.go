@@ -72,8 +72,8 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 		if try == tries || o.Rows == MaxRows {
-			return task.Errorf(task.FailedPrecondition, "%w, with %d rows too", err, o.Rows).
-				WithHint("try more: durablectl demo --rows %d", MaxRows)
+			return task.Errorf(task.FailedPrecondition, "%w, with %s rows too", err, render.Count(int64(o.Rows))).
+				WithHint("nothing was found wrong: set TMPDIR to a folder on a slower disk, so that the job has a middle")
 		}
 		o.Rows = min(MaxRows, o.Rows*growth)
 		st.event("This machine was too quick: %s. So again, with %s rows.", err, render.Count(int64(o.Rows)))
