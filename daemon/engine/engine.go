@@ -267,9 +267,4 @@ func describe(t task.Task) string {
 // now is the time as records have it: UTC, microseconds.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-func nowPtr() *time.Time {
-	t := now()
-	return &t
-}
-
 var errNotRunning = errors.New("engine: the attempt is not the task's current one")

@@ -86,7 +86,7 @@ func (e *Engine) settle(tx *store.Tx, rec *store.Record, end ending) error {
 	recordAttempt(t, end)
 	switch {
 	case next.Phase == task.PhaseRetryWait:
-		at := now().Add(retryDelay(t.Retry, rec.Failures))
+		at := t.UpdatedAt.Add(retryDelay(t.Retry, rec.Failures))
 		t.NextAttemptAt = &at
 	case next.Status.Terminal():
 		e.conclude(rec, end)
@@ -97,7 +97,8 @@ func (e *Engine) settle(tx *store.Tx, rec *store.Record, end ending) error {
 // conclude fills in what only an ended task has.
 func (e *Engine) conclude(rec *store.Record, end ending) {
 	t := &rec.Task
-	t.CompletedAt = nowPtr()
+	ended := t.UpdatedAt
+	t.CompletedAt = &ended
 	t.NextAttemptAt = nil
 	switch t.Status {
 	case task.StatusCompleted:
@@ -108,15 +109,13 @@ func (e *Engine) conclude(rec *store.Record, end ending) {
 			t.Error = task.Errorf(task.Unavailable, "the attempt ended %s", end.outcome)
 		}
 	}
-	if t.Progress.ETA != nil {
-		t.Progress.ETA = nil
-	}
+	t.Progress.ETA = nil
 	_, rec.CleanPending = e.kinds[t.Kind].(job.Cleaner)
 }
 
 // recordAttempt adds the attempt that has ended to the task's history.
 func recordAttempt(t *task.Task, end ending) {
-	a := task.Attempt{Number: t.Attempt, EndedAt: now(), Outcome: end.outcome}
+	a := task.Attempt{Number: t.Attempt, EndedAt: t.UpdatedAt, Outcome: end.outcome}
 	if t.StartedAt != nil {
 		a.StartedAt = *t.StartedAt
 	}

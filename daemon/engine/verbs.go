@@ -37,11 +37,12 @@ func cancelRecord(tx *store.Tx, rec *store.Record, reason string) error {
 	if err := step(rec, task.TriggerCancel); err != nil {
 		return err
 	}
-	t.CancelRequestedAt = nowPtr()
+	at := t.UpdatedAt
+	t.CancelRequestedAt = &at
 	t.Reason = reason
 	t.NextAttemptAt = nil
 	if t.Status == task.StatusCancelled {
-		t.CompletedAt = nowPtr()
+		t.CompletedAt = &at
 		t.Outcome = task.OutcomeCancelled
 	}
 	return tx.Put(rec, task.EventStatus)

@@ -26,6 +26,10 @@ func cancelTask(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return notCancelled(ctx, c, c.args.string("task_id"), err), nil
 	}
+	// To the service a second cancel is a repetition, to the tutorial's clients a refusal.
+	if t, err := c.s.svc.Get(ctx, ref); err == nil && t.Status.Terminal() {
+		return notCancelled(ctx, c, string(ref), task.Errorf(task.FailedPrecondition, "task %d has ended already: it is %s", t.Number, t.Status)), nil
+	}
 	t, err := c.s.svc.Cancel(ctx, ref, task.CancelRequest{Reason: "cancel_task over MCP"}, c.key())
 	switch {
 	case errors.Is(err, task.NotFound), errors.Is(err, task.FailedPrecondition), errors.Is(err, task.InvalidArgument):

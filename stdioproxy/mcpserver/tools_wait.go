@@ -70,7 +70,9 @@ func (c *call) await(ctx context.Context, t task.Task, timeout time.Duration) (t
 func (c *call) report(ctx context.Context, t task.Task, token any) func(task.Task) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &progress{ss: c.req.Session, token: token, sent: -1}
-	p.send(ctx, t.Progress)
+	first := t.Progress
+	first.Message = message(t) // a job that has said nothing yet
+	p.send(ctx, first)
 	stream, err := c.s.svc.Events(ctx, task.EventQuery{Task: t.ID.Ref(), Follow: true})
 	if err != nil { // progress is a courtesy: the wait itself goes on
 		cancel()

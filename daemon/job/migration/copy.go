@@ -195,7 +195,7 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 			}
 			last = time.Now()
 		}
-		m.report(st, "Migrated", st.Done.Records, false)
+		m.report(st, "", false)
 	}
 }
 

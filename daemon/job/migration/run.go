@@ -39,7 +39,7 @@ func (m *migration) run(ctx context.Context) (_ *result, err error) {
 		return nil, err
 	}
 	m.before = st.Elapsed
-	m.report(st, "Migrated", st.Done.Records, true)
+	m.report(st, "", true)
 	if st.Phase == phaseCopying {
 		if err := m.copy(ctx, st); err != nil {
 			return nil, err
@@ -55,7 +55,7 @@ func (m *migration) run(ctx context.Context) (_ *result, err error) {
 	if err := m.publish(ctx, st); err != nil {
 		return nil, err
 	}
-	m.report(st, "Migrated", st.Done.Records, true)
+	m.report(st, "", true)
 	return &result{
 		Migrated: st.Done.Records, Total: st.Total, Source: m.p.Source, Destination: m.p.Destination,
 		Success: true, CompletionTime: unixSeconds(time.Now()), Table: m.p.DestinationTable,
@@ -175,7 +175,7 @@ func (m *migration) verify(ctx context.Context, st *state) (digest, error) {
 		return digest{}, err
 	}
 	start := time.Now()
-	found, err := m.sink.verify(ctx, st, func(n int64) { m.report(st, "Verified", n, false) })
+	found, err := m.sink.verify(ctx, st, func(n int64) { m.report(st, fmt.Sprintf(", %d verified", n), false) })
 	var bad *rowError
 	if errors.As(err, &bad) {
 		err = fmt.Errorf("line %d: %w", bad.line, err)
@@ -210,13 +210,13 @@ func (m *migration) publish(ctx context.Context, st *state) error {
 // reportEvery is how often progress is reported.
 const reportEvery = 100 * time.Millisecond
 
-// report tells how far the migration is: what is in the destination counts.
-func (m *migration) report(st *state, verb string, n int64, always bool) {
+// report tells how far the migration is: what is in the destination counts. phase is what is said besides.
+func (m *migration) report(st *state, phase string, always bool) {
 	if now := time.Now(); always || now.Sub(m.reported) >= reportEvery {
 		m.reported = now
 		m.j.Progress(task.Progress{
 			Done: st.Done.Records, Total: task.Total(st.Total), Unit: "records",
-			Message: fmt.Sprintf("%s %d/%d records", verb, n, st.Total),
+			Message: fmt.Sprintf("Migrated %d/%d records%s", st.Done.Records, st.Total, phase),
 		})
 	}
 }
