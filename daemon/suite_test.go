@@ -315,7 +315,9 @@ func TestInfo(t *testing.T) {
 		}
 		var names []string
 		for _, k := range kinds {
-			names = append(names, k.Name)
+			if k.Name != stubbornName { // the process's own
+				names = append(names, k.Name)
+			}
 			if !json.Valid(k.Schema) {
 				r.Errorf("%s: the schema is no JSON", k.Name)
 			}
