@@ -13,7 +13,7 @@ import (
 )
 
 // readingTime is the pause between two scenes on a terminal.
-const readingTime = 2 * time.Second
+const readingTime = 1500 * time.Millisecond
 
 func newDemo(c *cli) *cobra.Command {
 	o := demo.Options{Rows: demo.DefaultRows}

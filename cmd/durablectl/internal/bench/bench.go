@@ -47,7 +47,7 @@ var DefaultClients = []int{1, 16, 64}
 type Options struct {
 	// Dir is where the folder for it is made; empty: where temporary files go. It decides the disk.
 	Dir string
-	// Duration is the length of one window; the open loop takes five of them.
+	// Duration is the length of one window; the open loop takes five of them, spread over the rounds.
 	Duration time.Duration
 	Clients  []int
 	// Tasks, if greater than 0, adds a second daemon, whose store holds so many finished tasks.
@@ -78,7 +78,7 @@ func (o Options) check() error {
 	return nil
 }
 
-// openLoop is how many windows the open loop takes.
+// openLoop is how many windows the open loop takes in all.
 const openLoop = 5
 
 // bench is one run.
@@ -163,16 +163,26 @@ func (b *bench) measure(ctx context.Context) (*Report, error) {
 
 // latencies measures pick-up and watch.
 func (b *bench) latencies(ctx context.Context, r *Report) error {
+	seen := make([]watcher, len(b.daemons))
 	for i, d := range b.daemons {
-		b.Say("pick-up and watch, %d submits a second, %s store", openLoopRate, d.name)
 		var err error
-		store := r.Stores[i]
-		if store.RssAnon, err = rssAnon(d.pid()); err != nil {
+		if r.Stores[i].RssAnon, err = rssAnon(d.pid()); err != nil {
 			return err
 		}
-		if store.Pickup, store.Watch, err = d.openLoop(ctx, openLoop*b.Duration); err != nil {
-			return err
+	}
+	for round := range b.Rounds {
+		for i, d := range b.daemons {
+			b.Say("pick-up and watch, %d submits a second, %s store, round %d", openLoopRate, d.name, round+1)
+			w, err := d.openLoop(ctx, openLoop*b.Duration/time.Duration(b.Rounds))
+			if err != nil {
+				return err
+			}
+			seen[i].pickup = append(seen[i].pickup, w.pickup...)
+			seen[i].watch = append(seen[i].watch, w.watch...)
 		}
+	}
+	for i, store := range r.Stores {
+		store.Pickup, store.Watch = latency(seen[i].pickup), latency(seen[i].watch)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ const (
 	openLoopClients = 64
 	// straggler is how long the last events are waited for.
 	straggler = 10 * time.Second
+	// warmUp is the time until the first submit: the watcher is to listen by then.
+	warmUp = 50 * time.Millisecond
 )
 
 // stepped is the task of the open loop: it reports once, after a moment.
@@ -26,15 +28,15 @@ var stepped = json.RawMessage(`{"duration":"5ms","steps":1}`)
 
 // openLoop submits at fixed times and watches. Pick-up is from the time at which a submit should have left to the news
 // that its task runs; watch is from the job's call of Progress to that report.
-func (s *server) openLoop(ctx context.Context, d time.Duration) (pickup, watch Latency, err error) {
+func (s *server) openLoop(ctx context.Context, d time.Duration) (*watcher, error) {
 	w := &watcher{due: make([]time.Time, max(1, int(d.Seconds()*openLoopRate)))}
 	stream, err := s.svc.Events(ctx, task.EventQuery{Follow: true})
 	if err != nil {
-		return pickup, watch, err
+		return nil, err
 	}
-	w.begin = time.Now().Add(50 * time.Millisecond)
+	begin := time.Now().Add(warmUp)
 	for i := range w.due {
-		w.due[i] = w.begin.Add(time.Duration(i) * time.Second / openLoopRate)
+		w.due[i] = begin.Add(time.Duration(i) * time.Second / openLoopRate)
 	}
 	heard := make(chan error, 1)
 	go func() { heard <- w.listen(stream) }()
@@ -48,12 +50,12 @@ func (s *server) openLoop(ctx context.Context, d time.Duration) (pickup, watch L
 	_ = stream.Close()
 	switch {
 	case err != nil:
-		return pickup, watch, task.Errorf(task.Internal, "open loop: %w", err)
+		return nil, task.Errorf(task.Internal, "open loop: %w", err)
 	case w.ended < len(w.due):
-		return pickup, watch, task.Errorf(task.Internal, "open loop: the watcher heard of the end of %d tasks of %d: %w",
+		return nil, task.Errorf(task.Internal, "open loop: the watcher heard of the end of %d tasks of %d: %w",
 			w.ended, len(w.due), listenErr)
 	}
-	return latency(w.pickup), latency(w.watch), nil
+	return w, nil
 }
 
 // send submits at the times due, each task with its place as its title.
@@ -103,9 +105,7 @@ func (s *server) sendSome(ctx context.Context, next <-chan int) error {
 
 // watcher hears the events of the open loop's tasks.
 type watcher struct {
-	begin time.Time
-	due   []time.Time
-
+	due    []time.Time
 	pickup []time.Duration
 	watch  []time.Duration
 	ended  int
