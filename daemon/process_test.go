@@ -52,6 +52,7 @@ func start(t testing.TB, dir, arm string, env ...string) *process {
 	t.Helper()
 	p := command(t, os.Args[0])
 	p.cmd.Env = append(os.Environ(), envChild+"=1", envKill+"="+arm, socket.EnvHome+"="+dir, socket.EnvSocket+"=")
+	p.cmd.Env = append(p.cmd.Env, "GORACE=atexit_sleep_ms=0") // a child that was built with -race would sleep a second at its end
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.begin()
 	return p
@@ -77,7 +78,12 @@ func (p *process) begin() {
 		p.t.Fatal(err)
 	}
 	go p.watch(stdout)
-	p.t.Cleanup(p.kill)
+	p.t.Cleanup(func() {
+		p.kill()
+		if said := p.stderr.String(); strings.Contains(said, "DATA RACE") {
+			p.t.Errorf("in the daemon:\n%s", said)
+		}
+	})
 }
 
 func (p *process) watch(stdout io.Reader) {
