@@ -31,6 +31,8 @@ The figures mean something on an idle machine only, and on the disk that --dir n
 
 func (c *cli) bench(ctx context.Context, o bench.Options) error {
 	o.Say = c.note
+	ctx, stop := lastWill(ctx)
+	defer stop()
 	r, err := bench.Run(ctx, o)
 	if err != nil {
 		return err

@@ -30,12 +30,11 @@ It happens in a temporary folder with a daemon of its own, and leaves nothing be
 	return cmd
 }
 
-// demo also cleans up when its terminal is closed or somebody ends it: it has started a daemon.
 func (c *cli) demo(ctx context.Context, o demo.Options) error {
 	if c.json {
 		return usage("demo is for people: it has no JSON").WithHint("durablectl bench --json has figures")
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := lastWill(ctx)
 	defer stop()
 	o.Out, o.Screen = c.out, c.draw()
 	if o.Screen.Terminal() {
@@ -50,4 +49,11 @@ func (c *cli) demo(ctx context.Context, o demo.Options) error {
 		return exit(exitInterrupted) // it has said so
 	}
 	return err
+}
+
+// lastWill returns a context that ends where this process would otherwise be ended by a signal, besides Ctrl-C: told
+// to end, its terminal closed, its reader gone. It is for commands that have started daemons, which would be left
+// behind.
+func lastWill(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 }

@@ -5,7 +5,9 @@ package demo
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,28 +25,36 @@ func alive(pid int) bool {
 // interrupted is the exit status after Ctrl-C.
 const interrupted = 130
 
-// TestInterrupted ends the demonstration while the job runs.
-func TestInterrupted(t *testing.T) {
-	cmd, tmp := command(t)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var text strings.Builder
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		text.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "The app dies") {
-			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+// TestCutShort ends the demonstration while the job runs: by Ctrl-C, and by a reader who has seen enough.
+func TestCutShort(t *testing.T) {
+	for name, cut := range map[string]func(*exec.Cmd, io.Closer) error{
+		"Ctrl-C":             func(cmd *exec.Cmd, _ io.Closer) error { return cmd.Process.Signal(os.Interrupt) },
+		"told to end":        func(cmd *exec.Cmd, _ io.Closer) error { return cmd.Process.Signal(syscall.SIGTERM) },
+		"the reader is gone": func(_ *exec.Cmd, out io.Closer) error { return out.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd, tmp := command(t)
+			out, err := cmd.StdoutPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
+			var text strings.Builder
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				text.WriteString(lines.Text() + "\n")
+				if strings.Contains(lines.Text(), "The app dies") {
+					if err := cut(cmd, out); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			err = cmd.Wait()
+			if cmd.ProcessState.ExitCode() != interrupted {
+				t.Errorf("%v, want exit status %d:\n%s", err, interrupted, text.String())
+			}
+			nothingLeft(t, tmp, text.String())
+		})
 	}
-	err = cmd.Wait()
-	if cmd.ProcessState.ExitCode() != interrupted {
-		t.Errorf("%v, want exit status %d:\n%s", err, interrupted, text.String())
-	}
-	nothingLeft(t, tmp, text.String())
 }
