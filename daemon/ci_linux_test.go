@@ -48,7 +48,7 @@ func durabled(t *testing.T, dir string, strace ...string) *process {
 		args = slices.Concat([]string{"strace", "-f", "-y", "-s", "64"}, strace, args)
 	}
 	p := command(t, args[0], args[1:]...)
-	p.cmd.Env = append(os.Environ(), socket.EnvHome+"="+dir, socket.EnvSocket+"=")
+	p.cmd.Env = append(os.Environ(), socket.EnvHome+"="+dir, socket.EnvSocket+"=", "GOMAXPROCS=1")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.begin()
 	t.Cleanup(func() { // strace's death leaves its tracee alone

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -109,58 +110,87 @@ func between(calls []syscallEvent, from, to int) (syncs int, loose bool) {
 // daemon answers "outcome unknown" or nothing, leaves with a non-zero status, and what it had acknowledged is there
 // when the file is opened again; what it had not may be.
 func TestCIEIO(t *testing.T) {
-	// strace counts by thread, and the Go runtime moves the committer between threads: which sync of all is the n-th of
+	all := failSync(t, "", 0).seen
+	// strace counts by thread, and the Go runtime moves the committer between threads: which sync of a file is the n-th of
 	// its thread is another one each time. So it is done over and over.
-	const passes = 12
-	hit, total, runs := map[int]bool{}, 0, 0
-	for range passes {
-		for n := 1; ; n++ {
-			if n > 200 {
-				t.Fatal("200 syncs of one thread and no end")
+	const passes = 10
+	hit, runs := map[string]bool{}, 0
+	for pass := 0; pass < passes && len(hit) < len(all); pass++ {
+		for _, file := range filesOf(all) {
+			for n := 1; n <= len(all); n++ {
+				runs++
+				failed := failSync(t, file, n).failed
+				if failed == "" {
+					break
+				}
+				hit[failed] = true
 			}
-			at, syncs := failSync(t, n)
-			runs++
-			if at == 0 {
-				total = syncs
-				break
-			}
-			hit[at] = true
 		}
 	}
-	t.Logf("%d of %d syncs were failed, in %d runs", len(hit), total, runs)
-	if len(hit) < total*3/4 {
-		t.Errorf("only %d of %d syncs were failed", len(hit), total)
+	var missed []string
+	for _, name := range all {
+		if !hit[name] {
+			missed = append(missed, name)
+		}
+	}
+	t.Logf("%d of %d syncs were failed, in %d runs; not: %v", len(all)-len(missed), len(all), runs, missed)
+	if len(missed) > len(all)/10 {
+		t.Error("too many syncs were never failed")
 	}
 }
 
-// failSync lets the n-th sync of a thread fail and returns which one of the whole run that was, 0 for none, and how
-// many there were.
-func failSync(t *testing.T, n int) (at, syncs int) {
+// synced is what a trace of one daemon's life says of its syncs; each is named by its file and its place among those of
+// that file.
+type synced struct {
+	seen   []string
+	failed string // the first that was injected; empty: none
+}
+
+// filesOf returns the files of syncs, each once.
+func filesOf(syncs []string) (files []string) {
+	for _, name := range syncs {
+		if file, _, _ := strings.Cut(name, "#"); !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// failSync lets the n-th sync of that file by one thread fail, 0 for none, and checks what becomes of the daemon and
+// of its store.
+func failSync(t *testing.T, file string, n int) (s synced) {
 	t.Helper()
 	dir := shortDir(t)
 	log := filepath.Join(t.TempDir(), "trace")
-	p := durabled(t, dir, "-o", log, "-e", "trace=fdatasync,fsync", "-e", fmt.Sprintf("inject=fdatasync,fsync:error=EIO:when=%d", n))
+	args := []string{"-o", log, "-e", "trace=fdatasync,fsync"}
+	if n > 0 {
+		args = append(args, "-P", filepath.Join(dir, file), "-e", fmt.Sprintf("inject=fdatasync,fsync:error=EIO:when=%d", n))
+	}
+	p := durabled(t, dir, args...)
 	book := newLedger()
 	if p.listens(dir) {
 		eioLoad(t, dir, book)
 	}
 	status := p.wait()
+	counts := map[string]int{}
 	for _, call := range readTrace(t, log) {
-		if call.isSync() {
-			syncs++
-			if call.injected && at == 0 {
-				at = syncs
-			}
+		if !call.isSync() {
+			continue
+		}
+		_, path, _ := strings.Cut(call.file, ":")
+		name := strings.TrimPrefix(strings.TrimPrefix(path, dir), "/")
+		counts[name]++
+		name = fmt.Sprintf("%s#%d", name, counts[name])
+		s.seen = append(s.seen, name)
+		if call.injected && s.failed == "" {
+			s.failed = name
 		}
 	}
-	if at > 0 && status == 0 {
-		t.Errorf("sync %d failed, and the daemon left with status 0:\n%s", at, p.stderr.String())
+	if failed := s.failed != ""; failed != (status != 0) {
+		t.Errorf("sync that failed: %q, and the daemon left with status %d:\n%s", s.failed, status, p.stderr.String())
 	}
-	if at == 0 && status != 0 {
-		t.Errorf("nothing failed, and the daemon left with status %d:\n%s", status, p.stderr.String())
-	}
-	reopen(t, dir, book, at)
-	return at, syncs
+	reopen(t, dir, book, s.failed)
+	return s
 }
 
 // eioLoad submits until something fails, and ends the daemon if nothing does.
@@ -193,24 +223,24 @@ func eioLoad(t *testing.T, dir string, book *ledger) {
 }
 
 // reopen starts a daemon that nothing happens to, and holds its store against the book.
-func reopen(t *testing.T, dir string, book *ledger, at int) {
+func reopen(t *testing.T, dir string, book *ledger, at string) {
 	t.Helper()
 	p := durabled(t, dir)
 	if !p.listens(dir) {
-		t.Fatalf("after sync %d had failed the daemon does not start any more:\n%s", at, p.stderr.String())
+		t.Fatalf("after sync %q had failed the daemon does not start any more:\n%s", at, p.stderr.String())
 	}
 	c := dial(dir, client.Options{})
 	defer closeClient(c)
 	for _, e := range book.all() { // the keys of those that got no answer, too
 		made, err := c.Submit(t.Context(), e.spec, e.key)
 		if err != nil {
-			t.Errorf("sync %d: submit again: %v", at, err)
+			t.Errorf("sync %q: submit again: %v", at, err)
 			continue
 		}
 		book.submitted(e, made.ID)
 		done, err := c.Wait(t.Context(), made.ID.Ref(), patience)
 		if err != nil || done.Status != task.StatusCompleted {
-			t.Errorf("sync %d: task %s is %s: %v", at, made.ID, done.Status, err)
+			t.Errorf("sync %q: task %s is %s: %v", at, made.ID, done.Status, err)
 		}
 		book.see(e, done)
 	}
@@ -218,7 +248,7 @@ func reopen(t *testing.T, dir string, book *ledger, at int) {
 		t.Error(err)
 	}
 	for kind, found := range book.breaches {
-		t.Errorf("sync %d: %s: %s", at, kind, found[0])
+		t.Errorf("sync %q: %s: %s", at, kind, found[0])
 	}
 	p.stop(dir)
 	checkStore(t, dir)

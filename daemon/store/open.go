@@ -51,9 +51,12 @@ func Open(o Options) (*Store, error) {
 	if err := s.openFile(s.path()); err != nil {
 		return nil, err
 	}
-	if err := s.holdReserve(); err != nil {
+	if err := s.holdReserve(); isNoSpace(err) || errors.Is(err, errNoSpace) {
 		s.full.Store(true)
 		o.Logger.Warn("disk full: no new tasks are taken", "dir", o.Dir, "err", err)
+	} else if err != nil { // a disk that cannot keep this will not keep a task
+		_ = s.db.Close() // nothing was written
+		return nil, errAccess(s.reservePath(), err)
 	}
 	go s.committer()
 	return s, nil
