@@ -42,7 +42,7 @@ func (s script) Run(ctx context.Context, j *job.Context) (any, error) { return s
 
 // house is an engine on a store of its own, which survives restarts of the engine.
 type house struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	kinds []job.Kind
 	slots int
@@ -54,7 +54,7 @@ type house struct {
 	ended chan error
 }
 
-func newHouse(t *testing.T, kinds ...job.Kind) *house {
+func newHouse(t testing.TB, kinds ...job.Kind) *house {
 	h := &house{t: t, dir: t.TempDir(), kinds: kinds, slots: 4}
 	t.Cleanup(func() {
 		if h.stop != nil {
