@@ -128,6 +128,13 @@ func TestOpenRefuses(t *testing.T) {
 			clear(b[2*4096 : len(b)/2])
 			write(t, path, b)
 		}, task.FailedPrecondition, "cannot be read"},
+		"one page zeroed": {func(t *testing.T, dir string) {
+			path := filepath.Join(dir, storeFile)
+			b := read(t, path)
+			at := bytes.Index(b, []byte(task.EventSubmitted)) / 4096 * 4096
+			clear(b[at : at+4096])
+			write(t, path, b)
+		}, task.FailedPrecondition, "cannot be read"},
 		"world-writable": {func(t *testing.T, dir string) {
 			if err := os.Chmod(dir, 0o777); err != nil {
 				t.Fatal(err)
