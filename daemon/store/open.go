@@ -306,5 +306,5 @@ func explain(path string, err error) error {
 		return te
 	}
 	return task.Errorf(task.FailedPrecondition, "store %s cannot be read: %w; nothing was changed", path, err).
-		WithHint("keep the file: move it away together with its marker, then restore a backup")
+		WithHint("keep the file: move it away together with its marker, then restore a backup (durabled restore FILE)")
 }
