@@ -53,7 +53,7 @@ whatever happens meanwhile; at the end the destination is read again and compare
 func declareMigration(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Int64("records", 0, "move `N` records at most (default: all)")
-	f.Int("batch-size", 0, "`N` records in a batch")
+	f.Int("batch-size", 0, "make `N` records durable at a time (default: by time, which is faster)")
 	f.String("mode", "", "create: refuse a destination that exists (default); replace it; or append to it")
 	f.String("table", "", "table of a database, on either side")
 	f.String("source-table", "", "table to read, where both sides are databases")

@@ -114,7 +114,7 @@ func watchOnTerminal(t *testing.T, home string, f *fake) {
 			t.Fatal(err)
 		}
 	}, "watch", "1")
-	if !strings.HasSuffix(got, "1 completed in 3.0s: first\n  moved  7\n") {
+	if !strings.HasSuffix(got, "1 completed in 3s: first\n  moved  7\n") {
 		t.Errorf("watch does not end with the task's end:\n%q", got)
 	}
 	if !strings.Contains(got, "1 running ███████████████░░░░░░░░░░ 60%  60 of 100\n\x1b[1A\x1b[J") {

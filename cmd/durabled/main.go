@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,8 +27,16 @@ import (
 
 func main() { os.Exit(Main()) }
 
+// gcPercent lets garbage grow to a few times what lives: that is a few MiB in this program, so the default
+// would have it collect a hundred times a second under load. Measured with durablectl bench: a tenth less CPU for
+// each submit, 10 MiB more memory after a million of them, none while idle. GOGC overrides it.
+const gcPercent = 400
+
 // Main runs durabled with the process's arguments and returns its exit status.
 func Main() int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	root := &cobra.Command{
 		Use: "durabled", Short: "The daemon that owns durable's tasks",
 		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
@@ -54,9 +63,9 @@ func report(w io.Writer, err error) {
 
 func runCommand() *cobra.Command {
 	var (
-		slots int
-		lives string
-		debug bool
+		slots   int
+		lives   string
+		verbose bool
 	)
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the daemon in the foreground", Args: cobra.NoArgs,
@@ -71,7 +80,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			level := slog.LevelInfo
-			if debug {
+			if verbose {
 				level = slog.LevelDebug
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -84,7 +93,7 @@ func runCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&slots, "slots", 0, "how many tasks run at once (default 8)")
-	cmd.Flags().BoolVar(&debug, "debug", false, "log more")
+	cmd.Flags().BoolVar(&verbose, "debug", false, "log more")
 	cmd.Flags().StringVar(&lives, "lives", string(task.LivesForeground), "what ends this daemon, for status")
 	_ = cmd.Flags().MarkHidden("lives") // said by whoever starts a daemon for somebody
 	return cmd

@@ -23,7 +23,7 @@ var migrationArgs = append([]arg{
 	{name: "mode", typ: argString, enum: []string{"create", "replace", "append"}, desc: "create (default) refuses an existing destination"},
 	{name: "table", typ: argString, desc: "SQLite table"},
 	{name: "columns", typ: argStrings, desc: "Only these, in this order"},
-	{name: "batch_size", typ: argInteger, min: 1, desc: "Records written at once"},
+	{name: "batch_size", typ: argInteger, min: 1, desc: "Records per commit. Default: by time, faster"},
 	{name: "on_error", typ: argString, enum: []string{"fail", "skip"}, desc: "For malformed rows"},
 }, common...)
 

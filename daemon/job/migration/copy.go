@@ -81,7 +81,7 @@ func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *bat
 // fill adds records to b until it is full.
 func (p *producer) fill(ctx context.Context, b *batch) error {
 	start, bytes := time.Now(), 0
-	for n := 1; p.left > 0 && b.rows() < *p.m.p.BatchSize && bytes < batchBytes; n++ {
+	for n := 1; p.left > 0 && b.rows() < p.m.p.batchSize() && bytes < batchBytes; n++ {
 		if n%64 == 0 && (ctx.Err() != nil || time.Since(start) > batchTime) {
 			return nil // run sees to ctx
 		}
@@ -189,7 +189,7 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 			}
 			free <- b
 		}
-		if time.Since(last) >= m.commitEvery {
+		if m.p.BatchSize != nil || time.Since(last) >= m.commitEvery {
 			if err := m.save(ctx, st); err != nil {
 				return err
 			}

@@ -306,7 +306,7 @@ func TestStop(t *testing.T) {
 				t.Fatalf("error %v, want ErrStop", err)
 			}
 			var st state
-			if found, err := l.host.Context(l.task).Load(&st); err != nil || !found || st.Done.Records < 8 {
+			if found, err := l.host.Context(l.task).Load(&st); err != nil || !found || st.Done.Records < 4 {
 				t.Fatalf("position: %+v, %v, %v", st, found, err)
 			}
 			if res := l.host.Reports(); res[len(res)-1].Done > st.Done.Records {

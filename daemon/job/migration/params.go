@@ -96,10 +96,7 @@ func (p *params) normalize() error {
 		return task.Errorf(task.InvalidArgument, "record_count: %d, want 1 to %.0f", *p.RecordCount, float64(MaxRecordCount)).
 			WithHint("leave record_count out to migrate all records")
 	}
-	if p.BatchSize == nil {
-		p.BatchSize = new(defaultBatchSize)
-	}
-	if *p.BatchSize < 1 || *p.BatchSize > MaxBatchSize {
+	if p.BatchSize != nil && (*p.BatchSize < 1 || *p.BatchSize > MaxBatchSize) {
 		return task.Errorf(task.InvalidArgument, "batch_size: %d, want 1 to %d", *p.BatchSize, MaxBatchSize)
 	}
 	switch p.Mode {
@@ -198,4 +195,13 @@ func (p *params) limit() int64 {
 // title is what the task is called unless the caller says otherwise.
 func (p *params) title() string {
 	return filepath.Base(p.Source) + " -> " + filepath.Base(p.Destination)
+}
+
+// batchSize is how many records are handed to the destination at once. A batch_size that was asked for is also
+// how many records a checkpoint is for: what a caller of it expects.
+func (p *params) batchSize() int {
+	if p.BatchSize == nil {
+		return defaultBatchSize
+	}
+	return *p.BatchSize
 }

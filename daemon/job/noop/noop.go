@@ -45,13 +45,14 @@ type Params struct {
 	Witness string `json:"witness,omitempty"`
 }
 
-const schema = `{"type":"object","additionalProperties":false,"properties":{` +
+// schema is a value once and for all: Describe is called for each submit.
+var schema = json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{` +
 	`"duration":{"type":"string","description":"how long an attempt takes, such as 0s or 1m30s"},` +
 	`"steps":{"type":"integer","minimum":0,"maximum":1000000,"description":"progress reports on the way"},` +
 	`"checkpoint":{"type":"boolean","description":"make each step durable"},` +
 	`"fail":{"type":"string","description":"end each attempt with this error"},` +
 	`"panic":{"type":"string","description":"end each attempt with this panic"},` +
-	`"witness":{"type":"string","description":"file to append a line to at the beginning, at each step and at the end"}}}`
+	`"witness":{"type":"string","description":"file to append a line to at the beginning, at each step and at the end"}}}`)
 
 // Kind is the noop kind. The zero value is ready.
 type Kind struct{}
@@ -61,7 +62,7 @@ var _ job.Kind = Kind{}
 // Describe implements job.Kind.
 func (Kind) Describe() task.KindInfo {
 	return task.KindInfo{
-		Name: Name, Title: "No operation", Schema: json.RawMessage(schema),
+		Name: Name, Title: "No operation", Schema: schema,
 		Description: "Does nothing for a while: for benchmarks and tests.",
 	}
 }
