@@ -29,7 +29,7 @@ func main() { os.Exit(Main()) }
 
 // gcPercent lets garbage grow to a few times what lives: that is a few MiB in this program, so the default
 // would have it collect a hundred times a second under load. Measured with durablectl bench: a tenth less CPU for
-// each submit, 10 MiB more memory after a million of them, none while idle. GOGC overrides it.
+// each submit, 10 MiB more memory under that load, none while idle. GOGC overrides it.
 const gcPercent = 400
 
 // Main runs durabled with the process's arguments and returns its exit status.
