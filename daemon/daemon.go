@@ -191,6 +191,21 @@ func closeServer(server *http.Server) {
 	}
 }
 
+// Restore makes a new store of a backup in the state folder of paths. It refuses while a daemon has that folder,
+// and where there is a store already. Folders of tasks that the backup does not know are set aside by the
+// next daemon.
+func Restore(paths socket.Paths, backup string) error {
+	if err := prepareState(paths.State); err != nil {
+		return err
+	}
+	lock, err := lockState(paths)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	return store.Restore(backup, paths.State)
+}
+
 // prepareState makes the state folder, or says why it cannot be used.
 func prepareState(dir string) error {
 	hint := "set " + socket.EnvHome + " to a folder that you can write to"

@@ -20,7 +20,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"durable/daemon"
-	"durable/daemon/store"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -112,7 +111,7 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := store.Restore(args[0], paths.State); err != nil {
+			if err := daemon.Restore(paths, args[0]); err != nil {
 				return err
 			}
 			fmt.Printf("restored %s into %s\n", args[0], paths.State)
