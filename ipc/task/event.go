@@ -48,7 +48,8 @@ type Summary struct {
 	Reason   string   `json:"reason,omitempty"`
 	Attempt  int      `json:"attempt,omitempty"`
 	Progress Progress `json:"progress"`
-	// Error is the message of the error with which the task or its last attempt ended.
+	// Error is the message of the error with which the task ended or, while it waits for another attempt,
+	// the last one did.
 	Error string `json:"error,omitempty"`
 }
 
@@ -61,7 +62,7 @@ func (t Task) Summary() *Summary {
 	switch {
 	case t.Error != nil:
 		s.Error = t.Error.Message
-	case t.LastError != nil && !t.Status.Terminal():
+	case t.LastError != nil && t.Status == StatusPending:
 		s.Error = t.LastError.Message
 	}
 	return s

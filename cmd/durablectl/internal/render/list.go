@@ -97,12 +97,12 @@ func (s Screen) ran(t task.Task) (time.Duration, bool) {
 	}
 }
 
-// errorOf returns the error that t ended with, or that its last attempt met while it goes on.
+// errorOf returns the error that t ended with, or that its last attempt met while it waits for another.
 func errorOf(t task.Task) string {
 	switch {
 	case t.Error != nil:
 		return t.Error.Message
-	case t.LastError != nil && !t.Status.Terminal():
+	case t.LastError != nil && t.Status == task.StatusPending:
 		return t.LastError.Message
 	case t.Status == task.StatusFailed:
 		return t.Reason
