@@ -38,7 +38,7 @@ func TestHalves(t *testing.T) {
 	}{
 		{"start", nil, "start_data_migration",
 			map[string]any{"source_path": "/a.csv", "destination_path": "/b.db", "title": "nightly"}, false,
-			[]string{id, "task://status/" + id, "nightly", "pending", "queued", "Not running yet", "Tell the user; do not poll", "60",
+			[]string{id, "task://status/" + id, "nightly", "pending", "queued", "Accepted: it starts", "Tell the user; do not poll", "60",
 				"Starting migration of all records from /a.csv to /b.db", "Data migration started. Track progress at: task://status/" + id}},
 		{"unknown argument", nil, "start_data_migration", map[string]any{"source": "/a"}, true,
 			[]string{`unknown argument "source"`, "known arguments: source_path, destination_path", "invalid_argument"}},
@@ -59,7 +59,7 @@ func TestHalves(t *testing.T) {
 		{"cancelled", func(f *fake) { f.add(1) }, "cancel_task", map[string]any{"task_id": "1"}, false,
 			[]string{"Task " + id + " cancelled. Status available at: task://status/" + id, "cancelled", "retry_task", "cancelled successfully"}},
 		{"not cancelled", nil, "cancel_task", map[string]any{"task_id": "77"}, true,
-			[]string{"Task 77 not found or cannot be cancelled", "no task 77", "durablectl list", "not_found"}},
+			[]string{"Task 77 not found or cannot be cancelled", "no task 77", "list_tasks shows", "not_found"}},
 		{"list", func(f *fake) { running(f); f.add(1) }, "list_tasks", nil, false,
 			[]string{id, string(fakeID(2)), "running", "pending", "queued", "34", "Migrated 34/100 records", "orders.csv -> app.db", "2"}},
 		{"no tasks", nil, "list_tasks", nil, false, []string{"No tasks", "0"}},

@@ -152,7 +152,7 @@ func TestAdvise(t *testing.T) {
 		{running(time.Second), "Running, 34 %, about 1 s left. Tell the user; do not poll. Ask again in about 30 s, or when the user asks.", 30 * time.Second},
 		{running(5 * time.Minute), "Running, 34 %, about 5 min left. Tell the user; do not poll. Ask again in about 5 min, or when the user asks.", 5 * time.Minute},
 		{running(1000 * time.Hour), "Running, 34 %, about 42 days left. Tell the user; do not poll. Ask again in about 6 h, or when the user asks.", 6 * time.Hour},
-		{task.Task{Status: task.StatusPending, Phase: task.PhaseQueued}, "Not running yet: it waits for a free slot. Tell the user; do not poll. Ask again in about 1 min, or when the user asks.", time.Minute},
+		{task.Task{Status: task.StatusPending, Phase: task.PhaseQueued}, "Accepted: it starts as soon as a slot is free. Tell the user; do not poll. Ask again in about 1 min, or when the user asks.", time.Minute},
 		{task.Task{Number: 7, Status: task.StatusPending, Phase: task.PhasePaused, Reason: task.ReasonCrashLoop}, "Paused (crash_loop). It waits for a person: durablectl resume 7.", 0},
 		{task.Task{Status: task.StatusCompleted}, "Completed. Tell the user; there is nothing left to wait for.", 0},
 	} {
@@ -169,6 +169,22 @@ func TestPhrases(t *testing.T) {
 			if p != task.PhaseNone && phrases[p] == "" {
 				t.Errorf("%s/%s", status, p)
 			}
+		}
+	}
+}
+
+func TestToolHint(t *testing.T) {
+	for hint, want := range map[string]string{
+		"": "",
+		"durablectl list shows the tasks there are":                         "list_tasks shows the tasks there are",
+		"durablectl status 7":                                               "get_task_status 7",
+		"durablectl cancel 7; durablectl retry goes on from its checkpoint": "cancel_task 7; retry_task goes on from its checkpoint",
+		"its log has the stack: durablectl logs 12":                         "its log has the stack: get_task_output 12",
+		"durablectl status shows whether it is back":                        "durablectl status shows whether it is back",
+		"start it: durablectl restart, or durabled run":                     "start it: durablectl restart, or durabled run",
+	} {
+		if got := toolHint(hint); got != want {
+			t.Errorf("toolHint(%q) = %q, want %q", hint, got, want)
 		}
 	}
 }

@@ -115,7 +115,7 @@ type uriKey struct{}
 
 // protocolError is err as the answer to a request that has no results of its own for errors.
 func protocolError(err error) error {
-	e := task.AsError(err)
+	e := forModel(task.AsError(err))
 	msg := e.Message
 	if e.Hint != "" {
 		msg += " (hint: " + e.Hint + ")"

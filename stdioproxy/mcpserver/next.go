@@ -55,6 +55,9 @@ func standing(t task.Task) string {
 	switch {
 	case t.Status == task.StatusPending:
 		s = "Not running yet: it " + phrases[t.Phase]
+		if t.Phase == task.PhaseQueued { // most often one is free, and it begins in this moment
+			s = "Accepted: it starts as soon as a slot is free"
+		}
 	case t.Phase == task.PhaseStopping:
 		s = "Being cancelled, not ended yet"
 	case t.Phase == task.PhaseOrphaned:

@@ -53,7 +53,7 @@ func started(t task.Task) *reply {
 }
 
 // refusal is the reply to what could not be done.
-func refusal(err error) *reply { return &reply{err: task.AsError(err)} }
+func refusal(err error) *reply { return &reply{err: forModel(task.AsError(err))} }
 
 // said adds a fact to both halves.
 func (r *reply) said(key, text string) *reply {

@@ -122,12 +122,12 @@ func (f form) view(t task.Task) *view {
 		v.Error = &text
 	}
 	if t.Error != nil {
-		v.ErrorHint = t.Error.Hint
+		v.ErrorHint = toolHint(t.Error.Hint)
 	}
 	if t.LastError != nil && (t.Error == nil || t.Error.Message != t.LastError.Message) {
 		v.LastError = t.LastError.Message
 		if v.ErrorHint == "" {
-			v.ErrorHint = t.LastError.Hint
+			v.ErrorHint = toolHint(t.LastError.Hint)
 		}
 	}
 	if t.Question != nil {
