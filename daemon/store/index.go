@@ -27,51 +27,68 @@ var statusBytes = map[task.Status]byte{
 	task.StatusCancelled: statusCancelled,
 }
 
-// index derives the key under which a record is found in a bucket; nil: it is not in there.
+// The first byte of a key says which index it belongs to. The values are the file format.
+const (
+	xNumber = 'n'
+	xStatus = 's'
+	xKind   = 'k'
+	xRoot   = 'r'
+	xEnded  = 'e'
+	xReady  = 'q'
+	xDue    = 'd'
+	xClean  = 'c'
+)
+
+// index derives the key under which a record is found; nil: it is not in there. add appends to the index's
+// first byte.
 type index struct {
-	bucket bucket
-	key    func(b []byte, id uuid.UUID, r *stored) []byte
+	name byte
+	add  func(b []byte, id uuid.UUID, r *stored) []byte
+}
+
+func (x index) key(buf []byte, id uuid.UUID, r *stored) []byte {
+	return x.add(append(buf, x.name), id, r)
 }
 
 // indexes are all of them: a record is written together with the difference between the keys that it
 // had and those that it has now.
 var indexes = [...]index{
-	{bNumbers, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xNumber, func(b []byte, id uuid.UUID, r *stored) []byte {
 		return append(binary.BigEndian.AppendUint64(b, r.Task.Number), id[:]...)
 	}},
-	{bStatus, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xStatus, func(b []byte, id uuid.UUID, r *stored) []byte {
 		return append(append(b, statusBytes[r.Task.Status]), id[:]...)
 	}},
-	{bKind, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xKind, func(b []byte, id uuid.UUID, r *stored) []byte {
 		return append(append(append(b, r.Task.Kind...), 0, statusBytes[r.Task.Status]), id[:]...)
 	}},
-	{bRoot, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xRoot, func(b []byte, id uuid.UUID, r *stored) []byte {
 		root, ok := key16(r.Task.RootID)
 		if !ok || root == id {
 			return nil
 		}
 		return append(append(b, root[:]...), id[:]...)
 	}},
-	{bEnded, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xEnded, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if !r.Task.Status.Terminal() || r.Task.CompletedAt == nil {
 			return nil
 		}
 		return append(appendTime(append(b, statusBytes[r.Task.Status]), *r.Task.CompletedAt), id[:]...)
 	}},
-	{bReady, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xReady, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if r.Task.State() != (task.State{Status: task.StatusPending, Phase: task.PhaseQueued}) {
 			return nil
 		}
 		return append(appendPriority(b, r.Task.Priority), id[:]...)
 	}},
-	{bDue, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xDue, func(b []byte, id uuid.UUID, r *stored) []byte {
 		at := dueAt(r)
 		if at == nil {
 			return nil
 		}
 		return append(appendTime(b, at.Add(time.Microsecond-1)), id[:]...) // rounded up: never early
 	}},
-	{bClean, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{xClean, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if !r.CleanPending {
 			return nil
 		}
@@ -120,16 +137,16 @@ func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
 			continue
 		}
 		if from != nil {
-			if err := tx.delete(x.bucket, from); err != nil {
+			if err := tx.delete(bIndexes, from); err != nil {
 				return err
 			}
 		}
 		if to != nil {
-			if err := tx.put(x.bucket, to, nil); err != nil {
+			if err := tx.put(bIndexes, to, nil); err != nil {
 				return err
 			}
 		}
-		if x.bucket == bReady {
+		if x.name == xReady {
 			tx.state().Ready += present(to) - present(from)
 		}
 	}

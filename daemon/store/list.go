@@ -138,20 +138,20 @@ func (tx *Tx) walk(q task.ListQuery, last []byte) *merge {
 	switch {
 	case q.Order == task.OrderEnded:
 		for _, st := range statusesOf(q) {
-			add(bEnded, []byte{st})
+			add(bIndexes, []byte{xEnded, st})
 		}
 	case q.Root != "":
 		if rootOK {
-			add(bRoot, root[:])
+			add(bIndexes, append([]byte{xRoot}, root[:]...))
 			m.streams = append(m.streams, single(tx, root, last))
 		}
 	case q.Kind != "":
 		for _, st := range statusesOf(q) {
-			add(bKind, append([]byte(q.Kind), 0, st))
+			add(bIndexes, append(append([]byte{xKind}, q.Kind...), 0, st))
 		}
 	case len(q.Status) > 0:
 		for _, st := range statusesOf(q) {
-			add(bStatus, []byte{st})
+			add(bIndexes, []byte{xStatus, st})
 		}
 	default:
 		add(bTasks, nil)

@@ -98,35 +98,31 @@ func (tx *Tx) quarantine(records map[uuid.UUID]string) error {
 		}
 		moved[key] = true
 	}
-	for _, x := range indexes {
-		if err := tx.unindex(x.bucket, moved); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.unindex(moved)
 }
 
-// unindex removes the keys of an index that end with one of ids.
-func (tx *Tx) unindex(b bucket, ids map[uuid.UUID]bool) error {
+// unindex removes the keys of all indexes that end with one of ids: what a damaged record says of itself
+// leads to none of them.
+func (tx *Tx) unindex(ids map[uuid.UUID]bool) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	var stale [][]byte
-	c := tx.bucket(b).Cursor()
+	c := tx.bucket(bIndexes).Cursor()
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		if len(k) >= idSize && ids[uuid.UUID(k[len(k)-idSize:])] {
+		if len(k) > idSize && ids[uuid.UUID(k[len(k)-idSize:])] {
 			stale = append(stale, bytes.Clone(k))
 		}
 	}
 	for _, k := range stale {
-		if err := tx.delete(b, k); err != nil {
+		if err := tx.delete(bIndexes, k); err != nil {
 			return err
 		}
-		switch b {
-		case bReady:
+		switch k[0] {
+		case xReady:
 			tx.state().Ready--
-		case bStatus:
-			tx.state().Counts[k[0]]--
+		case xStatus:
+			tx.state().Counts[k[1]]--
 		}
 	}
 	return nil

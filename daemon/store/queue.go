@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,10 +10,10 @@ import (
 )
 
 // Ready returns up to max tasks that wait for a slot: the highest priority first, then the oldest.
-func (tx *Tx) Ready(max int) ([]task.ID, error) { return tx.front(bReady, nil, max), nil }
+func (tx *Tx) Ready(max int) ([]task.ID, error) { return tx.front(max, xReady), nil }
 
 // CleanPending returns up to max tasks that have ended and are not cleaned up yet, oldest first.
-func (tx *Tx) CleanPending(max int) ([]task.ID, error) { return tx.front(bClean, nil, max), nil }
+func (tx *Tx) CleanPending(max int) ([]task.ID, error) { return tx.front(max, xClean), nil }
 
 // ByStatus returns up to max tasks of a status, oldest first.
 func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
@@ -20,15 +21,15 @@ func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
 	if !ok {
 		return nil, task.Errorf(task.InvalidArgument, "status %q: there is none", string(st))
 	}
-	return tx.front(bStatus, []byte{n}, max), nil
+	return tx.front(max, xStatus, n), nil
 }
 
 // Due returns up to max tasks whose time has come: of their next attempt, or of their first. The one that
 // has waited longest comes first.
 func (tx *Tx) Due(now time.Time, max int) ([]task.ID, error) {
 	var ids []task.ID
-	c := tx.bucket(bDue).Cursor()
-	for k, _ := c.First(); k != nil && len(ids) < max && !readTime(k).After(now); k, _ = c.Next() {
+	c := tx.bucket(bIndexes).Cursor()
+	for k, _ := c.Seek([]byte{xDue}); isDue(k) && len(ids) < max && !readTime(k[1:]).After(now); k, _ = c.Next() {
 		ids = tx.appendKnown(ids, k)
 	}
 	return ids, nil
@@ -36,18 +37,20 @@ func (tx *Tx) Due(now time.Time, max int) ([]task.ID, error) {
 
 // NextDue returns the time at which the next task is due; false if none waits for its time.
 func (tx *Tx) NextDue() (time.Time, bool, error) {
-	k, _ := tx.bucket(bDue).Cursor().First()
-	if k == nil {
+	k, _ := tx.bucket(bIndexes).Cursor().Seek([]byte{xDue})
+	if !isDue(k) {
 		return time.Time{}, false, nil
 	}
-	return readTime(k), true, nil
+	return readTime(k[1:]), true, nil
 }
 
-// front returns the tasks at the beginning of an index, those keys that start with prefix.
-func (tx *Tx) front(b bucket, prefix []byte, max int) []task.ID {
+func isDue(key []byte) bool { return len(key) > 0 && key[0] == xDue }
+
+// front returns the first tasks of an index whose keys start with prefix.
+func (tx *Tx) front(max int, prefix ...byte) []task.ID {
 	var ids []task.ID
-	c := tx.bucket(b).Cursor()
-	for k, _ := c.Seek(prefix); k != nil && len(ids) < max && string(k[:len(prefix)]) == string(prefix); k, _ = c.Next() {
+	c := tx.bucket(bIndexes).Cursor()
+	for k, _ := c.Seek(prefix); len(ids) < max && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		ids = tx.appendKnown(ids, k)
 	}
 	return ids

@@ -47,8 +47,8 @@ func (tx *Tx) Resolve(ref task.Ref) (task.ID, error) {
 }
 
 func (tx *Tx) byNumber(n uint64) (key uuid.UUID, ok bool) {
-	prefix := binary.BigEndian.AppendUint64(nil, n)
-	k, _ := tx.bucket(bNumbers).Cursor().Seek(prefix)
+	prefix := binary.BigEndian.AppendUint64([]byte{xNumber}, n)
+	k, _ := tx.bucket(bIndexes).Cursor().Seek(prefix)
 	if !bytes.HasPrefix(k, prefix) {
 		return key, false
 	}
@@ -56,13 +56,13 @@ func (tx *Tx) byNumber(n uint64) (key uuid.UUID, ok bool) {
 }
 
 // byPart finds the task whose ID begins or ends with part. There is no index of endings: all IDs are
-// looked at, newest first, in the densest bucket that has them.
+// looked at, newest first, in the densest place that has them.
 func (tx *Tx) byPart(part string) (key uuid.UUID, ok bool, err error) {
 	match := matcher(part)
 	var found []uuid.UUID
-	c := tx.bucket(bNumbers).Cursor()
-	for k, _ := c.Last(); k != nil && len(found) <= maxCandidates; k, _ = c.Prev() {
-		if id := uuid.UUID(k[8:]); match(id) {
+	numbers := &stream{cursor: tx.bucket(bIndexes).Cursor(), prefix: []byte{xNumber}}
+	for numbers.seek(nil); numbers.at != nil && len(found) <= maxCandidates; numbers.step() {
+		if id := uuid.UUID(numbers.at[8:]); match(id) {
 			found = append(found, id)
 		}
 	}

@@ -8,7 +8,8 @@ const schemaVersion = 1
 
 // The bucket tree. IDs are the 16 bytes of the UUID, numbers and times 8 bytes big endian, so that
 // keys sort as their values do; nearly all keys grow with time, which keeps the pages that a
-// transaction dirties few. A golden test dumps a store and holds this drawing to it.
+// transaction dirties few. All indexes share one tree: a change of a task touches most of them, and a tree of its
+// own for each would cost every commit two more pages. A golden test dumps a store and holds this drawing to it.
 //
 //	meta/
 //	    schema                       version of this tree
@@ -21,22 +22,15 @@ const schemaVersion = 1
 //	    ID                           record
 //	params/
 //	    ID                           parameters that are too large to be written with every change
-//	numbers/
-//	    number ID
-//	by_status/
-//	    status ID
-//	by_kind/
-//	    kind 0 status ID
-//	by_root/
-//	    root ID                      only of tasks that repeat another
-//	by_ended/
-//	    status time ID
-//	ready/
-//	    priority ID                  what waits for a slot; the priority is inverted
-//	due/
-//	    time ID                      what waits for its time
-//	clean/
-//	    ID                           ended, but not cleaned up yet
+//	indexes/
+//	    n number ID                  by number
+//	    s status ID                  by status
+//	    k kind 0 status ID           by kind
+//	    r root ID                    by root; only tasks that repeat another
+//	    e status time ID             by end
+//	    q priority ID                what waits for a slot; the priority is inverted
+//	    d time ID                    what waits for its time
+//	    c ID                         ended, but not cleaned up yet
 //	checkpoints/
 //	    ID                           time, attempt, data
 //	secrets/
@@ -55,14 +49,7 @@ const (
 	bMeta bucket = iota
 	bTasks
 	bParams
-	bNumbers
-	bStatus
-	bKind
-	bRoot
-	bEnded
-	bReady
-	bDue
-	bClean
+	bIndexes
 	bCheckpoints
 	bSecrets
 	bKeys
@@ -76,14 +63,7 @@ var bucketNames = [bucketCount][]byte{
 	bMeta:         []byte("meta"),
 	bTasks:        []byte("tasks"),
 	bParams:       []byte("params"),
-	bNumbers:      []byte("numbers"),
-	bStatus:       []byte("by_status"),
-	bKind:         []byte("by_kind"),
-	bRoot:         []byte("by_root"),
-	bEnded:        []byte("by_ended"),
-	bReady:        []byte("ready"),
-	bDue:          []byte("due"),
-	bClean:        []byte("clean"),
+	bIndexes:      []byte("indexes"),
 	bCheckpoints:  []byte("checkpoints"),
 	bSecrets:      []byte("secrets"),
 	bKeys:         []byte("keys"),
@@ -117,7 +97,7 @@ type state struct {
 	// FirstSeq is the first event that the journal still has, LastSeq the newest one. The journal
 	// is empty when FirstSeq is LastSeq+1.
 	FirstSeq, LastSeq uint64
-	// Counts by status byte, Ready the number of entries of the ready bucket.
+	// Counts by status byte, Ready the number of entries of the ready index.
 	Counts [statusCount]int64
 	Ready  int64
 }
