@@ -152,8 +152,10 @@ func (d *Daemon) serve(ctx context.Context, eng *engine.Engine) error {
 		d.cfg.Ready()
 	}
 	err = group.Wait()
-	d.log.Info("left", "error", err)
-	return err
+	if err == nil {
+		d.log.Info("left")
+	}
+	return err // whoever runs the daemon says it
 }
 
 // awaitShutdown turns a client's request into the end of leave.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,7 +125,7 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 			return task.Task{}, err
 		}
 		if plan, err = kind.Prepare(ctx, spec); err != nil {
-			return task.Task{}, err
+			return task.Task{}, refusedAnew(old.Task, err)
 		}
 	}
 	rec := newRecord(spec, plan, owner, e.cfg.Host)
@@ -135,6 +136,17 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 	return e.create(ctx, rec, plan.Secrets, once, func(tx *store.Tx, made *store.Record) error {
 		return linkRetry(tx, old.Task.ID, made, fresh)
 	})
+}
+
+// refusedAnew is err of a repetition from the beginning. The kind's own hint may name parameters to
+// change, and a repetition has no others than the task had.
+func refusedAnew(old task.Task, err error) error {
+	var known *task.Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	e := *known
+	return e.WithHint("a retry has the parameters of task %d, and begins anew: clear the way first, or start a new task with others", old.Number)
 }
 
 // linkRetry ties a repetition to what it repeats: one at a time, from a copy of its checkpoint.

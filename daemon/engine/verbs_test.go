@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -201,6 +202,23 @@ func TestOneRetryAtATime(t *testing.T) {
 	h.wait(second.ID)
 	if _, err = h.Retry(t.Context(), first.ID.Ref(), task.RetryRequest{}, ""); err != nil {
 		t.Errorf("after the end of the other: %v", err)
+	}
+}
+
+// TestRetryOfACompletedTaskIsRefusedWithAHintThatARetryCanFollow: it has no parameters to change.
+func TestRetryOfACompletedTaskIsRefusedWithAHintThatARetryCanFollow(t *testing.T) {
+	var prepared int
+	h := newHouse(t, script{name: "k", run: ok.run, prepare: func(s task.Spec) (job.Plan, error) {
+		if prepared++; prepared > 1 {
+			return job.Plan{}, task.Errorf(task.FailedPrecondition, "it is there").WithHint("mode=replace")
+		}
+		return job.Plan{Params: s.Params}, nil
+	}}).up()
+	first := h.wait(h.submit(task.Spec{Kind: "k"}).ID)
+	_, err := h.Retry(t.Context(), first.ID.Ref(), task.RetryRequest{}, "")
+	wantCode(t, err, task.FailedPrecondition)
+	if e := task.AsError(err); e.Message != "it is there" || !strings.Contains(e.Hint, "the parameters of task 1") {
+		t.Errorf("got %q, hint %q", e.Message, e.Hint)
 	}
 }
 

@@ -246,7 +246,7 @@ func (r *delimitedReader) record() ([]string, error) {
 	r.at = int64(first)
 	r.next = int64(last + strings.Count(fields[len(fields)-1], "\n"))
 	if r.width > 0 && len(fields) != r.width {
-		return nil, &rowError{r.line(), fmt.Sprintf("%d fields, but the header has %d", len(fields), r.width)}
+		return nil, &rowError{r.line(), fmt.Sprintf("%s, but the header has %d", fieldCount(len(fields)), r.width)}
 	}
 	return fields, nil
 }
@@ -286,4 +286,11 @@ func (l *limitReader) Read(b []byte) (int, error) {
 	n, err := l.r.Read(b)
 	l.allow -= int64(n)
 	return n, err
+}
+
+func fieldCount(n int) string {
+	if n == 1 {
+		return "1 field"
+	}
+	return fmt.Sprintf("%d fields", n)
 }

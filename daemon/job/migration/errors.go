@@ -50,6 +50,9 @@ func fileError(err error, what, path string) error {
 			WithHint("%s", permissionHint(runtime.GOOS, home, path, errors.Is(err, syscall.EPERM)))
 	case isFull(err):
 		return diskFull(what, path)
+	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
+		return task.Errorf(task.InvalidArgument, "%s %s: %w", what, path, unwrapPath(err)).
+			WithHint("check the path; it is a path of the machine on which the daemon runs")
 	}
 	return fmt.Errorf("%s %s: %w", what, path, unwrapPath(err))
 }
@@ -79,7 +82,7 @@ func permissionHint(goos, home, path string, eperm bool) string {
 			}
 		}
 	}
-	return "the daemon runs as you do not expect, or the file is not yours: see ls -l " + path
+	return "the user as whom the daemon runs may not: ls -ld " + path + " shows who may"
 }
 
 // sqliteError says what SQLite's error means.

@@ -90,7 +90,7 @@ func TestSkip(t *testing.T) {
 	dst := filepath.Join(t.TempDir(), "d.db")
 
 	_, err := prepare(t, paths(src, dst)).attempt(t.Context())
-	wantCode(t, err, task.InvalidArgument, "line 3", "1 fields, but the header has 2", "on_error=skip")
+	wantCode(t, err, task.InvalidArgument, "line 3", "1 field, but the header has 2", "on_error=skip")
 	if _, err := os.Stat(dst); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a malformed record left a destination: %v", err)
 	}
@@ -101,10 +101,13 @@ func TestSkip(t *testing.T) {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 	want := []skip{
-		{3, "1 fields, but the header has 2"}, {6, `bare " in non-quoted-field`}, {7, "3 fields, but the header has 2"},
+		{3, "1 field, but the header has 2"}, {6, `bare " in non-quoted-field`}, {7, "3 fields, but the header has 2"},
 	}
 	if diff := cmp.Diff(want, res.Skips); diff != "" {
 		t.Errorf("skipped (-want +got):\n%s", diff)
+	}
+	if reports := l.host.Reports(); reports[len(reports)-1].Message != "Migrated 3/3 records, 3 skipped" {
+		t.Errorf("the last word: %q", reports[len(reports)-1].Message)
 	}
 	if !strings.Contains(l.host.Output(), "skipped line 6") {
 		t.Errorf("log: %s", l.host.Output())

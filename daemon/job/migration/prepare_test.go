@@ -46,6 +46,8 @@ func TestPrepareRefuses(t *testing.T) {
 		{"relative source", paths("a.csv", out), task.InvalidArgument, []string{"a.csv", "give an absolute path"}},
 		{"relative destination", paths(csv, "./out.db"), task.InvalidArgument, []string{"give an absolute path"}},
 		{"missing source", paths(filepath.Join(dir, "no.csv"), out), task.FailedPrecondition, []string{"no.csv", "no such file"}},
+		{"source name too long", paths(filepath.Join(dir, strings.Repeat("x", 300)+".csv"), out), task.InvalidArgument, []string{"too long", "check the path"}},
+		{"source below a file", paths(filepath.Join(csv, "a.csv"), out), task.InvalidArgument, []string{"not a directory", "check the path"}},
 		{"folder as source", paths(dir, out), task.InvalidArgument, []string{"a folder"}},
 		{"folder as destination", paths(csv, dir), task.InvalidArgument, []string{"a folder"}},
 		{"no destination folder", paths(csv, filepath.Join(dir, "no", "out.db")), task.FailedPrecondition, []string{"destination folder"}},

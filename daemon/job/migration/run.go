@@ -216,9 +216,17 @@ func (m *migration) report(st *state, phase string, always bool) {
 		m.reported = now
 		m.j.Progress(task.Progress{
 			Done: st.Done.Records, Total: task.Total(st.Total), Unit: "records",
-			Message: fmt.Sprintf("Migrated %d/%d records%s", st.Done.Records, st.Total, phase),
+			Message: fmt.Sprintf("Migrated %d/%d records%s%s", st.Done.Records, st.Total, skippedText(st.Skipped), phase),
 		})
 	}
+}
+
+// skippedText: what was left out is said where success is.
+func skippedText(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d skipped", n)
 }
 
 // counting tells how far the survey is. The total is not known yet.

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"durable/daemon/job"
@@ -74,7 +75,7 @@ func (Kind) Prepare(_ context.Context, spec task.Spec) (job.Plan, error) {
 		dec := json.NewDecoder(bytes.NewReader(spec.Params))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&p); err != nil {
-			return job.Plan{}, task.Errorf(task.InvalidArgument, "params of noop: %w", err)
+			return job.Plan{}, task.Errorf(task.InvalidArgument, "params of noop: %s", strings.TrimPrefix(err.Error(), "json: "))
 		}
 	}
 	switch d := time.Duration(p.Duration); {
