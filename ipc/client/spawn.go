@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,13 +106,19 @@ func (d *spawned) died(err error) error {
 	return d.explain(task.Errorf(task.Unavailable, "the daemon was started and ended at once (%s)", how))
 }
 
-// explain adds what the daemon said.
+// explain adds what the daemon said. Its last words are mostly an error and a hint, as programs print
+// them: the hint is passed on as one, or the remedy is lost in the middle of a line.
 func (d *spawned) explain(e *task.Error) error {
-	if lines := d.said(); len(lines) > 0 {
-		e.Message += ": " + strings.Join(lines, "; ")
-		e = e.WithDetail("log", lines)
+	lines, hint := d.said(), ""
+	if len(lines) == 0 {
+		return e.WithHint("all of it is in %s", d.paths.Log)
 	}
-	return e.WithHint("all of it is in %s", d.paths.Log)
+	e = e.WithDetail("log", slices.Clone(lines))
+	if told, ok := strings.CutPrefix(lines[len(lines)-1], "hint: "); ok && len(lines) > 1 {
+		lines, hint = lines[:len(lines)-1], told+"; "
+	}
+	e.Message += ": " + strings.TrimPrefix(strings.Join(lines, "; "), "durabled: error: ")
+	return e.WithHint("%sall of it is in %s", hint, d.paths.Log)
 }
 
 // said returns the last lines that the daemon wrote.

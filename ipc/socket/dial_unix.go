@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,9 @@ func Dial(ctx context.Context, path string) (net.Conn, error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, denied(path, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return nil, task.Errorf(task.FailedPrecondition, "socket %s: a part of its path is not a folder", path).
+			WithHint("set %s or %s to a place of your own", EnvSocket, EnvHome)
 	case err != nil:
 		return nil, err
 	case info.Mode().Type() != fs.ModeSocket:
@@ -56,7 +60,7 @@ func trusted(path string, uid int) bool {
 func denied(path string, err error) error {
 	e := task.Errorf(task.PermissionDenied, "socket %s: permission denied", path)
 	e.Err = err
-	return e.WithHint("it is another user's daemon; for the system service, join the group durable")
+	return e.WithHint("it is another user's: set %s to a folder of your own; for the system service, join the group durable", EnvHome)
 }
 
 // Absent reports whether a dial failed because nobody listens: no socket yet, or one whose daemon died.
