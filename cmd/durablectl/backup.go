@@ -28,7 +28,11 @@ FILE must not exist yet. The folders with logs and artifacts are not part of it.
 				return err
 			}
 			return c.print(result, func(render.Screen) string {
-				return fmt.Sprintf("%s: %s, %s tasks\n", render.Clean(result.Path), render.Bytes(result.Bytes), render.Count(int64(result.Tasks)))
+				unit := "tasks"
+				if result.Tasks == 1 {
+					unit = "task"
+				}
+				return fmt.Sprintf("%s: %s, %s %s\n", render.Clean(result.Path), render.Bytes(result.Bytes), render.Count(int64(result.Tasks)), unit)
 			})
 		}),
 	}

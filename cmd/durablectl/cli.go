@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"durable/cmd/durablectl/internal/render"
 	"durable/ipc/task"
@@ -75,6 +78,15 @@ func (c *cli) run(ctx context.Context, args []string) int {
 		return exitInterrupted
 	case !errors.As(err, &known):
 		// What a command returns is a task.Error (see do), so this is cobra's: flags and arguments.
+		var value *pflag.InvalidValueError
+		if errors.As(err, &value) { // its own text names the Go function that was not pleased
+			cause := value.Unwrap()
+			var number *strconv.NumError
+			if errors.As(cause, &number) {
+				cause = number.Err
+			}
+			err = fmt.Errorf("%q for --%s: %w", value.GetValue(), value.GetFlag().Name, cause)
+		}
 		err = usage("%s", err).WithHint("%s --help shows how", cmd.CommandPath())
 		c.json = c.json || slices.Contains(args, "--json") // the flags were not read to their end
 	}

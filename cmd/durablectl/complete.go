@@ -60,6 +60,9 @@ func (c *cli) completeKinds(cmd *cobra.Command, args []string, _ string) ([]cobr
 	}
 	var offers []cobra.Completion
 	for _, k := range kinds {
+		if own, _, err := cmd.Find([]string{render.Kind(k.Name)}); err == nil && own != cmd {
+			continue // a command of its own: offered as such
+		}
 		offers = append(offers, cobra.CompletionWithDesc(render.Kind(k.Name), render.FirstLine(k.Title)))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp

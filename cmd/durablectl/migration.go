@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"durable/ipc/task"
 )
 
 // migrationFlags are the parameters of a data_migration that are not its two places: the flag's name
@@ -40,13 +45,43 @@ whatever happens meanwhile; at the end the destination is read again and compare
 				if err != nil {
 					return err
 				}
-				return c.start(ctx, "data_migration", params, sub)
+				return c.inFlags(c.start(ctx, "data_migration", params, sub))
 			})(cmd, args)
 		},
 	}
 	declareMigration(cmd)
 	sub.flags(cmd)
 	return cmd
+}
+
+// parameter finds a parameter in a hint, with a value or without. Those that are plain words (table, mode)
+// are one only with a value.
+var parameter = regexp.MustCompile(`\b([a-z]+_[a-z]+|mode)\b(=[a-z]+)?`)
+
+// inFlags is err with a hint in the words of this command: the API's mode=append is --mode append here.
+// With --json the API's own words stay.
+func (c *cli) inFlags(err error) error {
+	var known *task.Error
+	if c.json || !errors.As(err, &known) {
+		return err
+	}
+	flags := make(map[string]string, len(migrationFlags))
+	for flag, param := range migrationFlags {
+		flags[param] = "--" + flag
+	}
+	told := *known
+	told.Hint = parameter.ReplaceAllStringFunc(known.Hint, func(found string) string {
+		name, value, valued := strings.Cut(found, "=")
+		flag, ok := flags[name]
+		switch {
+		case ok && valued:
+			return flag + " " + value
+		case ok && strings.Contains(name, "_"):
+			return flag
+		}
+		return found
+	})
+	return &told
 }
 
 // declareMigration declares the flags of migrationFlags.
@@ -70,11 +105,11 @@ func declareMigration(cmd *cobra.Command) {
 
 // migrationParams returns the parameters that were given; the rest is the kind's to decide.
 func migrationParams(flags *pflag.FlagSet, from, to string) (map[string]any, error) {
-	src, err := source(from)
+	src, err := source("SOURCE", from)
 	if err != nil {
 		return nil, err
 	}
-	dst, err := source(to)
+	dst, err := source("DESTINATION", to)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,10 @@ func absolute(path string) (string, error) {
 }
 
 // source returns where data comes from or goes to: a URL as it is, a path absolute.
-func source(place string) (string, error) {
+func source(name, place string) (string, error) {
+	if place == "" {
+		return "", usage("%s is empty", name)
+	}
 	if strings.Contains(place, "://") {
 		return place, nil
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -16,13 +17,17 @@ func newRemove(c *cli) *cobra.Command {
 		ValidArgsFunction: c.completeTasks(false, task.Ended...),
 		RunE: do(func(ctx context.Context, args []string) error {
 			return c.each(ctx, args, func(ref task.Ref) error {
-				if err := c.svc.Forget(ctx, ref); err != nil {
+				t, err := c.svc.Get(ctx, ref) // its number, for which @last is no name any more
+				if err != nil {
+					return err
+				}
+				if err := c.svc.Forget(ctx, t.ID.Ref()); err != nil {
 					return err
 				}
 				if c.json {
 					return nil // the API answers nothing
 				}
-				return c.write(string(ref) + " removed\n")
+				return c.write(fmt.Sprintf("%d removed\n", t.Number))
 			})
 		}),
 	}

@@ -26,7 +26,11 @@ func newRoot(c *cli) *cobra.Command {
 		Long: `durablectl starts, follows and manages durable background jobs: work that goes on
 when the program that asked for it is gone.
 
-TASK is a number (42), an ID, the unique beginning or ending of one, or @last.`,
+TASK is a number (42), an ID, the unique beginning or ending of one, or @last.
+
+Exit status: 0 done; 1 error; 2 usage; 3 not found; 4 daemon not reachable; 5 refused by state
+or policy; 130 interrupted by Ctrl-C. Of wait, watch, --wait and --watch also: 10 a task failed;
+11 it was cancelled; 124 --timeout passed and the task still runs.`,
 		Example: `  durablectl start migration orders.csv app.db
   durablectl watch @last`,
 		Args:          noCommand,

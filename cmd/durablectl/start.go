@@ -57,7 +57,7 @@ terminal are gone. If no daemon runs, one is started.
 durablectl kinds lists the kinds; those below have flags of their own.`,
 		Example: `  durablectl start migration orders.csv app.db
   durablectl start noop --param duration=5s --wait`,
-		Args:              exactly("KIND"),
+		Args:              oneKind,
 		ValidArgsFunction: c.completeKinds,
 		RunE: do(func(ctx context.Context, args []string) error {
 			given, err := parameters(c.in, body, params)
@@ -72,6 +72,16 @@ durablectl kinds lists the kinds; those below have flags of their own.`,
 	sub.flags(cmd)
 	cmd.AddCommand(newStartMigration(c))
 	return cmd
+}
+
+// oneKind wants one KIND. What follows a word that looks like a kind's own command belongs to that.
+func oneKind(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		if alike := cmd.SuggestionsFor(args[0]); len(alike) > 0 {
+			return usage("unknown kind %q", args[0]).WithHint("did you mean durablectl start %s?", strings.Join(alike, " or "))
+		}
+	}
+	return exactly("KIND")(cmd, args)
 }
 
 // parameters returns the parameters that --params and --param give together; the latter count more.

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ func (s Screen) Detail(t task.Task) string {
 	b.WriteString(s.section("parameters", Fields(t.Params)))
 	b.WriteString(s.section("labels", labels(t.Labels)))
 	b.WriteString(s.attempts(t))
-	b.WriteString(s.section("result", Fields(t.Result)))
+	b.WriteString(s.section("result", s.result(t)))
 	b.WriteString(s.failure(t))
 	if next := Next(t); next != "" {
 		b.WriteString("\nnext: " + next + "\n")
@@ -191,7 +193,26 @@ func (s Screen) section(title string, fields []Field) string {
 }
 
 // Results returns a task's result, indented; "" if it has none.
-func (s Screen) Results(t task.Task) string { return s.fields(Fields(t.Result), 2) }
+func (s Screen) Results(t task.Task) string { return s.fields(s.result(t), 2) }
+
+// result is t's result as people read it: no empty lists, three decimals, and a moment (a number under a
+// name such as completion_time) by the clock. The exact figures are what --json is for.
+func (s Screen) result(t task.Task) []Field {
+	var fields []Field
+	for _, f := range Fields(t.Result) {
+		if f.Value == "[]" {
+			continue
+		}
+		if x, err := strconv.ParseFloat(f.Value, 64); err == nil && strings.Contains(f.Value, ".") {
+			f.Value = strconv.FormatFloat(math.Round(x*1000)/1000, 'f', -1, 64)
+			if strings.HasSuffix(f.Name, "_time") {
+				f.Value = s.time(time.UnixMicro(int64(x * 1e6)))
+			}
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
 
 func (s Screen) attempts(t task.Task) string {
 	if len(t.Attempts) == 0 {

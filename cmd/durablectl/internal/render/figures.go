@@ -11,11 +11,13 @@ import (
 	"durable/ipc/task"
 )
 
-// Duration returns d in its two largest units: "0.4s", "42s", "3m8s", "2h5m", "3d4h". Less than nothing
+// Duration returns d in its two largest units: "30ms", "0.4s", "42s", "3m8s", "2h5m", "3d4h". Less than nothing
 // is nothing: clocks are set back.
 func Duration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch d = max(d, 0); {
+	case d > 0 && d < 100*time.Millisecond:
+		return fmt.Sprintf("%dms", max(1, d/time.Millisecond))
 	case d < 9950*time.Millisecond && d%time.Second != 0: // what comes in whole seconds is shown so
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d.Round(time.Second) < time.Minute:
