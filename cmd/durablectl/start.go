@@ -59,6 +59,8 @@ durablectl kinds lists the kinds; those below have flags of their own.`,
   durablectl start noop --param duration=5s --wait`,
 		Args:              oneKind,
 		ValidArgsFunction: c.completeKinds,
+
+		SuggestionsMinimumDistance: 2,
 		RunE: do(func(ctx context.Context, args []string) error {
 			given, err := parameters(c.in, body, params)
 			if err != nil {
