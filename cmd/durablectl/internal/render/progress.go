@@ -97,6 +97,9 @@ func (s Screen) Ending(t task.Task) string {
 	if title := Clean(t.Title); title != "" {
 		head += ": " + title
 	}
+	if message := FirstLine(t.Progress.Message); message != "" && t.Status == task.StatusCompleted {
+		head += ", " + message // how much it was, and what was left out
+	}
 	if t.Status != task.StatusFailed {
 		return lines(head)
 	}
