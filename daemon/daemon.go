@@ -71,7 +71,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if err := prepareState(paths.State); err != nil {
 		return err
 	}
-	lock, err := lockState(paths)
+	lock, err := d.takeState(ctx)
 	if err != nil {
 		return err
 	}
@@ -221,14 +221,52 @@ func prepareState(dir string) error {
 	return nil
 }
 
+// Of a daemon that leaves, or was killed, the socket goes before the lock. Who is started in between waits
+// up to lockPatience for the lock, and looks again every lockPause.
+const (
+	lockPatience = 5 * time.Second
+	lockPause    = 20 * time.Millisecond
+)
+
+// takeState is lockState with patience for a predecessor on its way out: one that listens is refused at once.
+func (d *Daemon) takeState(ctx context.Context) (*socket.Lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	for waits := false; ; waits = true {
+		lock, err := lockState(d.cfg.Paths)
+		if err == nil || !errors.Is(err, socket.ErrLocked) || listens(ctx, d.cfg.Paths.Socket) {
+			return lock, err
+		}
+		if !waits {
+			d.log.Info("waiting for the daemon before to be gone", "reason", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+func listens(ctx context.Context, path string) bool {
+	conn, err := socket.Dial(ctx, path)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
 // lockState makes this the only daemon of its state folder, and writes down who holds it.
 func lockState(paths socket.Paths) (*socket.Lock, error) {
 	lock, err := socket.TryLock(paths.Lock)
 	switch {
 	case errors.Is(err, socket.ErrLocked):
 		holder, _ := os.ReadFile(paths.Lock)
-		return nil, task.Errorf(task.FailedPrecondition, "another daemon (%s) has the state folder %s", holderName(holder), paths.State).
+		e := task.Errorf(task.FailedPrecondition, "another daemon (%s) has the state folder %s", holderName(holder), paths.State).
 			WithHint("durablectl status shows it; a second instance needs a %s of its own", socket.EnvHome)
+		e.Err = err
+		return nil, e
 	case err != nil:
 		return nil, task.Errorf(task.FailedPrecondition, "lock state folder: %w", err).
 			WithHint("set %s to a folder that you can write to", socket.EnvHome)
