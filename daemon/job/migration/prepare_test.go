@@ -62,6 +62,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{"source is no database", paths(filepath.Join(dir, "fake.db"), out), task.InvalidArgument, []string{"is not sqlite"}},
 		{"unknown format", paths(file("a.txt", "hello\n"), out), task.InvalidArgument, []string{"unknown format", "source_format"}},
 		{"binary", paths(file("a.bin", "\x00\x01\x02,"), out), task.InvalidArgument, []string{"unknown format"}},
+		{"binary, called CSV", paths(file("b.bin", "\x00\x01\x02,"), out, "source_format", "csv"), task.InvalidArgument, []string{"NUL byte"}},
 		{"unknown destination format", paths(csv, filepath.Join(dir, "out.xyz")), task.InvalidArgument, []string{"destination_format"}},
 		{"empty source", paths(file("empty.csv", ""), out), task.InvalidArgument, []string{"empty"}},
 		{"header twice", paths(file("twice.csv", "a,b,a\n"), out), task.InvalidArgument, []string{`"a" twice`}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -155,6 +156,10 @@ func checkColumns(cols []column, path string) error {
 		size += len(c.Name)
 		if c.Name == "" {
 			return task.Errorf(task.InvalidArgument, "%s: a column without a name", path).WithHint("choose the others with columns")
+		}
+		if strings.ContainsRune(c.Name, 0) { // in SQLite's eyes the statement would end there
+			return task.Errorf(task.InvalidArgument, "%s: the column name %.40q holds a NUL byte", path, c.Name).
+				WithHint("is it a text file, and its first line a header?")
 		}
 	}
 	switch {
