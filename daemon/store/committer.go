@@ -269,7 +269,16 @@ type panicError struct {
 	inFile bool
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+// Error leaves the stack out: it is for the log.
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// stackOf returns the stack of the panic that err comes from, if it comes from one.
+func stackOf(err error) string {
+	if p := (*panicError)(nil); errors.As(err, &p) {
+		return p.stack
+	}
+	return ""
+}
 
 // contain calls fn and turns a panic into an error.
 func contain(fn func() error) (err error) {

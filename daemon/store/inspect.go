@@ -60,6 +60,13 @@ func (f *found) read(b *bbolt.Tx, path string, thorough bool) error {
 	if err := f.readMeta(meta, path); err != nil {
 		return err
 	}
+	if f.schema == schemaVersion {
+		for _, name := range bucketNames {
+			if b.Bucket(name) == nil {
+				return fmt.Errorf("%w: it has no bucket %s", errDamaged, name)
+			}
+		}
+	}
 	var st state
 	if err := readState(b, &st); err != nil {
 		return err

@@ -130,8 +130,8 @@ func (s *Store) findOrCreate() error {
 
 func errGone(path, what string) error {
 	return task.Errorf(task.FailedPrecondition, "store %s %s; nothing was changed", path, what).
-		WithHint("put it back from a backup (durabled restore FILE); to begin with an empty one, remove %s as well",
-			filepath.Join(filepath.Dir(path), markerFile))
+		WithHint("put it back from a backup (durabled restore FILE); to begin with an empty one, remove both %s, if it is there, and %s",
+			path, filepath.Join(filepath.Dir(path), markerFile))
 }
 
 // create makes a new store: complete and on disk before it gets its name, and the marker last, so that a

@@ -135,6 +135,15 @@ func TestOpenRefuses(t *testing.T) {
 			clear(b[at : at+4096])
 			write(t, path, b)
 		}, task.FailedPrecondition, "cannot be read"},
+		"a bucket less": {func(t *testing.T, dir string) {
+			db, err := bbolt.Open(filepath.Join(dir, storeFile), 0o600, boltOptions(time.Second))
+			if err == nil {
+				err = db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketNames[bIndexes]) })
+			}
+			if err = errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}, task.FailedPrecondition, "no bucket indexes"},
 		"world-writable": {func(t *testing.T, dir string) {
 			if err := os.Chmod(dir, 0o777); err != nil {
 				t.Fatal(err)
@@ -152,7 +161,7 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatal("opened")
 			}
 			te := task.AsError(err)
-			if te.Code != tt.code || !strings.Contains(te.Message, tt.text) || te.Hint == "" {
+			if te.Code != tt.code || !strings.Contains(te.Message, tt.text) || te.Hint == "" || strings.Contains(te.Message, "\n") {
 				t.Errorf("%s: %s; hint: %s", te.Code, te.Message, te.Hint)
 			}
 			if after := contents(t, dir); after != before {

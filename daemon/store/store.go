@@ -189,7 +189,7 @@ func (s *Store) fail(err error) error {
 	s.failOnce.Do(func() {
 		s.failErr.Store(&err)
 		close(s.failed)
-		s.o.Logger.Error("store failed", "path", s.path(), "err", err)
+		s.o.Logger.Error("store failed", "path", s.path(), "err", err, "stack", stackOf(err))
 	})
 	return task.Errorf(task.Unavailable, "the store has failed: %w", err).
 		WithHint("the daemon restarts to find out what is on disk")
