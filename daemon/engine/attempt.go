@@ -124,7 +124,11 @@ func judge(ctx context.Context, result json.RawMessage, err error) ending {
 
 // Progress implements job.Host.
 func (a *attempt) Progress(p task.Progress) {
-	a.e.hub.progress(a.e.live.report(a.rec.Task, p))
+	ev := a.e.live.report(a.rec.Task, p)
+	if errors.Is(context.Cause(a.ctx), job.ErrCancelled) {
+		ev.Task.Phase = task.PhaseStopping
+	}
+	a.e.hub.progress(ev)
 }
 
 // Checkpoint implements job.Host.

@@ -77,6 +77,7 @@ const eventBatch = 256
 // stream implements task.EventStream.
 type stream struct {
 	e      *Engine
+	ctx    context.Context
 	only   task.ID // empty: all tasks
 	follow bool
 	wake   chan struct{} // capacity 1
@@ -96,7 +97,7 @@ func (e *Engine) Events(ctx context.Context, q task.EventQuery) (task.EventStrea
 		return nil, err
 	}
 	s := &stream{
-		e: e, follow: q.Follow, after: q.After, latest: map[task.ID]task.Event{},
+		e: e, ctx: ctx, follow: q.Follow, after: q.After, latest: map[task.ID]task.Event{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if q.Follow {
@@ -172,6 +173,8 @@ func (s *stream) Next() (task.Event, error) {
 		case <-s.wake:
 		case <-s.done:
 			return task.Event{}, io.EOF
+		case <-s.ctx.Done():
+			return task.Event{}, task.Errorf(task.Unavailable, "events: %w", context.Cause(s.ctx))
 		case <-s.e.hub.closed:
 			return task.Event{}, errLeaving()
 		}
@@ -195,8 +198,8 @@ func (s *stream) read() error {
 			if s.only != "" && ev.TaskID != s.only {
 				continue
 			}
-			if ev.Task != nil && ev.Task.Status.Terminal() {
-				s.dropProgress(ev.TaskID) // the ending carries the last report
+			if ev.Task != nil && ev.Task.Status != task.StatusRunning {
+				s.dropProgress(ev.TaskID, ev.Task.Attempt) // the ending carries the last report
 			}
 			s.batch = append(s.batch, ev)
 		}
@@ -220,10 +223,13 @@ func (s *stream) takeProgress() (task.Event, bool) {
 	return task.Event{}, false
 }
 
-func (s *stream) dropProgress(id task.ID) {
+// dropProgress forgets what an attempt has reported that is over by now.
+func (s *stream) dropProgress(id task.ID, attempt int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.latest, id)
+	if ev, ok := s.latest[id]; ok && ev.Task.Attempt <= attempt {
+		delete(s.latest, id)
+	}
 }
 
 // Close implements task.EventStream.

@@ -64,7 +64,10 @@ func (e *Engine) settle(tx *store.Tx, rec *store.Record, end ending) error {
 	if task.Outcomes[end.outcome].Counts && end.outcome != task.OutcomeSucceeded {
 		rec.Failures++
 	}
-	if end.outcome == task.OutcomeInterrupted && !end.clean {
+	switch {
+	case end.outcome != task.OutcomeInterrupted:
+		rec.Interruptions = 0 // an attempt that ended by itself breaks the row
+	case !end.clean:
 		rec.Interruptions++
 	}
 	next, reason := task.Settle(end.outcome, task.Settlement{
@@ -141,6 +144,9 @@ func retryDelay(r *task.Retry, failures int) time.Duration {
 	wait := b.NextBackOff()
 	for i := 1; i < failures && i < 64; i++ {
 		wait = b.NextBackOff()
+	}
+	if wait < 0 { // jitter has carried it beyond what a Duration holds
+		return most
 	}
 	return min(wait, most)
 }

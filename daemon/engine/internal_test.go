@@ -118,3 +118,15 @@ func FuzzTailOffset(f *testing.F) {
 		}
 	})
 }
+
+func TestRetryDelayOfAgesIsNotOver(t *testing.T) {
+	for _, r := range []*task.Retry{
+		{Backoff: math.MaxInt64}, {Backoff: math.MaxInt64, MaxBackoff: math.MaxInt64}, {Backoff: math.MaxInt64 / 2, MaxBackoff: math.MaxInt64},
+	} {
+		for failures := 1; failures < 70; failures++ {
+			if got := retryDelay(r, failures); got < time.Duration(r.Backoff)*7/10 {
+				t.Fatalf("backoff %s, after %d failures: %s", r.Backoff, failures, got)
+			}
+		}
+	}
+}

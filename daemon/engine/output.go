@@ -140,20 +140,33 @@ type section struct {
 type follower struct {
 	ctx    context.Context
 	log    *logFile
-	f      *os.File // nil until there is a file
 	offset int64
 	once   sync.Once
 	closed chan struct{}
+
+	mu sync.Mutex
+	f  *os.File // nil until there is a file, and after Close
+}
+
+// file returns the open file, nil if there is none yet.
+func (r *follower) file() *os.File {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.closed:
+	default:
+		if r.f == nil {
+			r.f, _ = os.Open(r.log.path)
+		}
+	}
+	return r.f
 }
 
 func (r *follower) Read(b []byte) (int, error) {
 	for {
 		news, ended := r.log.news() // before the read: what is written after it wakes us
-		if r.f == nil {
-			r.f, _ = os.Open(r.log.path)
-		}
-		if r.f != nil {
-			n, err := r.f.ReadAt(b, r.offset)
+		if f := r.file(); f != nil {
+			n, err := f.ReadAt(b, r.offset)
 			r.offset += int64(n)
 			if n > 0 {
 				return n, nil
@@ -175,12 +188,18 @@ func (r *follower) Read(b []byte) (int, error) {
 	}
 }
 
-func (r *follower) Close() error {
-	r.once.Do(func() { close(r.closed) })
-	if r.f != nil {
-		return r.f.Close()
-	}
-	return nil
+// Close may be called from any goroutine, and again; it ends a Read that waits.
+func (r *follower) Close() (err error) {
+	r.once.Do(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		close(r.closed)
+		if r.f != nil {
+			err = r.f.Close()
+			r.f = nil
+		}
+	})
+	return err
 }
 
 // Artifacts implements task.Service.

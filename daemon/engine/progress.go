@@ -52,6 +52,9 @@ func (b *progressBook) report(t task.Task, p task.Progress) task.Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := now()
+	if math.IsNaN(p.Rate) || math.IsInf(p.Rate, 0) {
+		p.Rate = 0 // a job's n/0, which JSON cannot carry
+	}
 	if e := b.entries[t.ID]; e != nil && e.attempt == t.Attempt {
 		e.speed.complete(&p, at)
 		e.latest, e.dirty = p, true

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"durable/daemon/store"
@@ -44,6 +45,9 @@ func (e *Engine) recoverSome(ctx context.Context) (n int, err error) {
 		n = len(ids)
 		for _, id := range ids {
 			rec, err := tx.Task(id)
+			if errors.Is(err, task.Internal) {
+				continue // cannot be read: the store sets it aside, and it must stop nothing else
+			}
 			if err != nil {
 				return err
 			}

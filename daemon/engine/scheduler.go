@@ -31,6 +31,8 @@ func (e *Engine) schedule(ctx context.Context) error {
 			return nil
 		case err := <-e.fatal:
 			return err
+		case <-e.store.Failed(): // in a view, perhaps: then no update will tell
+			return fmt.Errorf("store: %w", e.store.Err())
 		case <-e.wake:
 		case <-timer.C:
 		}
@@ -62,7 +64,7 @@ func (e *Engine) pickUp(ctx context.Context) (next time.Time, err error) {
 		if err != nil || !more {
 			return due, err
 		}
-		moved, err := e.launch(ctx, free)
+		moved, err := e.launch(ctx)
 		if err != nil || moved == 0 { // nothing to be had after all: a damaged record, set aside meanwhile
 			return time.Time{}, err
 		}
@@ -71,10 +73,10 @@ func (e *Engine) pickUp(ctx context.Context) (next time.Time, err error) {
 
 // launch claims and starts. Nobody sees a task that is running and has no attempt in e.running, if he
 // looks with e.claiming held.
-func (e *Engine) launch(ctx context.Context, free int) (moved int, err error) {
+func (e *Engine) launch(ctx context.Context) (moved int, err error) {
 	e.claiming.Lock()
 	defer e.claiming.Unlock()
-	claimed, moved, err := e.claim(ctx, free)
+	claimed, moved, err := e.claim(ctx, e.free()) // asked anew: Drain may have come in between
 	if err != nil {
 		return moved, err
 	}

@@ -158,6 +158,11 @@ func linkRetry(tx *store.Tx, oldID task.ID, made *store.Record, fresh bool) erro
 	if err := refuseSecondRetry(tx, old); err != nil {
 		return err
 	}
+	if !fresh {
+		if err := refuseContinuing(tx, made); err != nil {
+			return err
+		}
+	}
 	old.Task.RetriedBy = made.Task.ID
 	if err := tx.Put(old, task.EventStatus); err != nil || fresh {
 		return err
@@ -183,6 +188,29 @@ func refuseSecondRetry(tx *store.Tx, old *store.Record) error {
 	}
 	return task.Errorf(task.FailedPrecondition, "task %d repeats task %d already and is %s", other.Task.Number, old.Task.Number, describe(other.Task)).
 		WithHint("durablectl watch %d", other.Task.Number)
+}
+
+// refuseContinuing keeps to made what it goes on with. All tasks of a line share that (a partial file is named by
+// the root): only one of them may be unfinished, whoever repeats whom, and what one has completed would be
+// done twice from the checkpoint of another.
+func refuseContinuing(tx *store.Tx, made *store.Record) error {
+	line, err := tx.List(task.ListQuery{
+		Root: made.Task.RootID, Status: append([]task.Status{task.StatusCompleted}, task.Unfinished...), Limit: 2,
+	})
+	if err != nil {
+		return err
+	}
+	for _, other := range line.Tasks {
+		if other.ID == made.Task.ID {
+			continue
+		}
+		refusal := task.Errorf(task.FailedPrecondition, "task %d goes on with the same work and is %s", other.Number, describe(other))
+		if other.Status == task.StatusCompleted {
+			return refusal.WithHint("nothing is left of it to go on with; to begin anew: durablectl retry %d", other.Number)
+		}
+		return refusal.WithHint("durablectl watch %d", other.Number)
+	}
+	return nil
 }
 
 // kind finds a kind by name or by the alias that people type.

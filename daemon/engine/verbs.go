@@ -11,7 +11,7 @@ import (
 // Cancel implements task.Service.
 func (e *Engine) Cancel(ctx context.Context, ref task.Ref, req task.CancelRequest, key task.Key) (task.Task, error) {
 	rec, err := e.change(ctx, ref, "cancel", key, req, func(tx *store.Tx, rec *store.Record) error {
-		return cancelRecord(tx, rec, req.Reason)
+		return e.cancelRecord(tx, rec, req.Reason)
 	})
 	if err != nil {
 		return task.Task{}, err
@@ -21,11 +21,14 @@ func (e *Engine) Cancel(ctx context.Context, ref task.Ref, req task.CancelReques
 		e.endAttempt(rec.Task.ID, job.ErrCancelled)
 	}
 	e.settled(rec.Task)
+	if rec.CleanPending {
+		e.spawn(func() { e.clean(rec) })
+	}
 	return e.live.overlay(rec.Task), nil
 }
 
 // cancelRecord decides: from its commit on the task can only end cancelled.
-func cancelRecord(tx *store.Tx, rec *store.Record, reason string) error {
+func (e *Engine) cancelRecord(tx *store.Tx, rec *store.Record, reason string) error {
 	t := &rec.Task
 	switch {
 	case t.Status == task.StatusCancelled || t.Phase == task.PhaseStopping:
@@ -42,8 +45,8 @@ func cancelRecord(tx *store.Tx, rec *store.Record, reason string) error {
 	t.Reason = reason
 	t.NextAttemptAt = nil
 	if t.Status == task.StatusCancelled {
-		t.CompletedAt = &at
 		t.Outcome = task.OutcomeCancelled
+		e.conclude(rec, ending{outcome: t.Outcome})
 	}
 	return tx.Put(rec, task.EventStatus)
 }
@@ -173,10 +176,12 @@ func (e *Engine) Drain(ctx context.Context, req task.DrainRequest) (task.Info, e
 	if _, err := e.authorise(ctx); err != nil {
 		return task.Info{}, err
 	}
+	e.claiming.Lock() // what is being claimed has begun before the answer, and is seen in it
 	e.mu.Lock()
 	changed := e.draining == req.Resume
 	e.draining = !req.Resume
 	e.mu.Unlock()
+	e.claiming.Unlock()
 	if changed {
 		message := "draining: nothing new is started"
 		if req.Resume {
