@@ -38,7 +38,7 @@ async function lists({ client, sent, mode }) {
 
 async function migrate({ client, mode, updates, logs }) {
   const out = home.path(`${mode}.db`);
-  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: out, record_count: WAITED, batch_size: 1 });
+  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: out, record_count: WAITED, batch_size: 1000 });
   if (mode === 'auto') checks.equal('listen', (await client.listen({ resourceSubscriptions: [uri] })).honoredFilter, { resourceSubscriptions: [uri] });
   else await client.subscribeResource({ uri });
   const reports = [];
@@ -76,7 +76,7 @@ async function tools({ client, mode }, uri, id) {
   const ended = await call('cancel_task', { task_id: id });
   checks.equal('cancel an ended task', [ended.isError, ended.content[0].text], [true, `Task ${id} not found or cannot be cancelled`]);
 
-  const [running, runs] = await start(client, checks, { source_path: LARGE, destination_path: home.path(`${mode}-cancelled.db`), batch_size: 1 });
+  const [running, runs] = await start(client, checks, { source_path: LARGE, destination_path: home.path(`${mode}-cancelled.db`), batch_size: 10 });
   await checks.until('progress', async () => (await read(client, running)).done > 0);
   const cancelled = await call('cancel_task', { task_id: runs });
   checks.equal('cancel', [cancelled.isError ?? false, cancelled.content[0].text], [false, `Task ${runs} cancelled. Status available at: ${running}`]);

@@ -45,7 +45,7 @@ async function handshake({ client, version }) {
 /** Starts a migration, waits for it with progress, and reads it every way there is. */
 async function migrate({ client, updates, logs }) {
   const rows = 500_000;
-  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: home.path('a.db'), record_count: rows, batch_size: 1 });
+  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: home.path('a.db'), record_count: rows, batch_size: 1000 });
   for (const u of [uri, 'task://list', 'task://list/completed']) await client.subscribeResource({ uri: u });
   const reports = [];
   const waited = await client.callTool({ name: 'wait_for_task', arguments: { task_id: id } }, undefined, { onprogress: (p) => reports.push(p) });
@@ -113,7 +113,7 @@ async function endAsTold({ client, updates }, uri) {
 /** The daemon is killed and later restarted while a task runs and the host listens. */
 async function survive({ client, transport, sent, updates, logs, faults }) {
   const proxy = transport.pid;
-  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: home.path('b.db'), batch_size: 1 });
+  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: home.path('b.db'), batch_size: 2000 });
   await client.subscribeResource({ uri });
   const call = (name, args) => client.callTool({ name, arguments: { task_id: id, ...args } });
   await checks.until('progress', async () => (await read(client, uri)).done > 0);

@@ -117,7 +117,7 @@ async def refused(what, text, call):
 async def cancel(client, ended):
     """Cancels a task that runs, one that has ended and one that there is not. Returns the first."""
     tutorial = TutorialClient(client)
-    uri = await tutorial.start(LARGE, home.path("cancelled.db"), CANCELLED, batch_size=1)
+    uri = await tutorial.start(LARGE, home.path("cancelled.db"), CANCELLED, batch_size=10)
     task_id = checks.match("the first content", URI, uri)[1]
     now = await tutorial.running(uri)
     checks.match("message of a running task", rf"Migrated {now['done']}/{CANCELLED} records", now["message"])
@@ -146,7 +146,7 @@ async def wait(client):
     async def report(progress, total, message):
         reports.append((progress, total, message))
 
-    uri = await tutorial.start(LARGE, home.path("waited.db"), WAITED, batch_size=1)
+    uri = await tutorial.start(LARGE, home.path("waited.db"), WAITED, batch_size=1000)
     task_id = uri.rsplit("/", 1)[1]
     result = await client.call_tool("wait_for_task", {"task_id": task_id}, progress_handler=report)
     task = result.structured_content["task"]

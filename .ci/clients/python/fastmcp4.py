@@ -45,12 +45,12 @@ async def wait_and_cancel(client, mode):
     async def report(progress, total, message):
         reports.append((progress, total, message))
 
-    uri = await tutorial.start(LARGE, home.path(f"{mode}.db"), WAITED, batch_size=1)
+    uri = await tutorial.start(LARGE, home.path(f"{mode}.db"), WAITED, batch_size=1000)
     result = await client.call_tool("wait_for_task", {"task_id": uri}, progress_handler=report)
     checks.equal("what was waited for", result.structured_content["task"]["status"], "completed")
     check_reports(checks, reports, WAITED)
 
-    uri = await tutorial.start(LARGE, home.path(f"{mode}-cancelled.db"), CANCELLED, batch_size=1)
+    uri = await tutorial.start(LARGE, home.path(f"{mode}-cancelled.db"), CANCELLED, batch_size=10)
     task_id = uri.rsplit("/", 1)[1]
     await tutorial.running(uri)
     checks.equal("cancel", await tutorial.cancel(task_id), f"Task {task_id} cancelled. Status available at: {uri}")
