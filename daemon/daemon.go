@@ -68,6 +68,9 @@ func New(cfg Config) *Daemon {
 // ctx or by a client; an error if it could not start or must not go on.
 func (d *Daemon) Run(ctx context.Context) (err error) {
 	paths := d.cfg.Paths
+	if err := paths.Check(); err != nil {
+		return err
+	}
 	if err := prepareState(paths.State); err != nil {
 		return err
 	}

@@ -79,6 +79,10 @@ func DefaultPaths() (Paths, error) {
 	return p, nil
 }
 
+// Check says whether a daemon can listen on Socket: a path that is too long for the kernel is better refused
+// before anything else is done.
+func (p Paths) Check() error { return checkName("socket", p.Socket) }
+
 func basePaths() (Paths, error) {
 	if folder := os.Getenv(EnvHome); folder != "" {
 		if !filepath.IsAbs(folder) {
