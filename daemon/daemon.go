@@ -34,8 +34,6 @@ type Config struct {
 	Logger    *slog.Logger
 	// Hook is called at named points of engine and store, for crash tests; nil in production.
 	Hook func(point string)
-	// Wrap, if set, puts something between engine and store, for tests of what fails there.
-	Wrap func(*store.Store) engine.Store
 	// Ready, if set, is called once, when the socket takes requests.
 	Ready func()
 }
@@ -109,12 +107,8 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 
 func (d *Daemon) engine(st *store.Store) *engine.Engine {
 	host, _ := os.Hostname() // a name for people; none is no reason not to start
-	var backing engine.Store = st
-	if d.cfg.Wrap != nil {
-		backing = d.cfg.Wrap(st)
-	}
 	return engine.New(engine.Config{
-		Store: backing, Kinds: d.cfg.Kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
+		Store: st, Kinds: d.cfg.Kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
 		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook,
 		Identity: engine.Identity{Version: task.Version(), Lives: d.cfg.Lives, Paths: task.Paths{
 			Socket: d.cfg.Paths.Socket, State: d.cfg.Paths.State, Store: d.cfg.Paths.Store, Config: d.cfg.Paths.Config,
