@@ -30,7 +30,7 @@ type spawned struct {
 // in it, or the host waits for their end for ever.
 func spawn(program string, p socket.Paths) (*spawned, error) {
 	if program == "" {
-		found, err := findProgram()
+		found, err := findDaemon()
 		if err != nil {
 			return nil, err
 		}

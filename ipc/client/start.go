@@ -149,9 +149,20 @@ func listens(ctx context.Context, path string) bool {
 	return true
 }
 
-// findProgram: beside this executable first, so that the programs of one installation stay together.
-func findProgram() (string, error) {
-	name := "durabled"
+// findDaemon returns the path of durabled.
+func findDaemon() (string, error) {
+	path, err := FindProgram("durabled")
+	if err != nil {
+		return "", task.Errorf(task.Unavailable, "the daemon is not running, and cannot be started: %w", err).
+			WithHint("%s", task.AsError(err).Hint)
+	}
+	return path, nil
+}
+
+// FindProgram returns the path of one of durable's programs: beside this executable first, so that those of one
+// installation stay together, then on PATH. Where it is in neither place, the error is a
+// [task.FailedPrecondition].
+func FindProgram(name string) (string, error) {
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}
@@ -168,8 +179,8 @@ func findProgram() (string, error) {
 		path, err = filepath.Abs(path)
 	}
 	if err != nil {
-		return "", task.Errorf(task.Unavailable, "the daemon is not running, and %s is not installed: neither beside this program nor on PATH", name).
-			WithHint("install all programs of durable into one folder")
+		return "", task.Errorf(task.FailedPrecondition, "%s is neither beside this program nor on PATH", name).
+			WithHint("all programs of durable belong into one folder: go build -o bin/ ./cmd/...")
 	}
 	return path, nil
 }

@@ -161,7 +161,7 @@ func TestNoAutostart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "on purpose"},
-		{"no program", func(t *testing.T, _ string) { t.Setenv("PATH", "") }, "not installed"},
+		{"no program", func(t *testing.T, _ string) { t.Setenv("PATH", "") }, "neither beside this program nor on PATH"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -87,7 +86,7 @@ func (s *Sandbox) Path(name string) string { return filepath.Join(s.Dir, name) }
 
 // Command returns a command that runs one of durable's programs in the sandbox.
 func (s *Sandbox) Command(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
-	path, err := find(program)
+	path, err := client.FindProgram(program)
 	if err != nil {
 		return nil, err
 	}
@@ -106,30 +105,6 @@ func (s *Sandbox) environment() []string {
 		}
 	}
 	return append(env, socket.EnvHome+"="+s.Paths.State)
-}
-
-// find: beside this executable first, so that the programs of one installation stay together.
-func find(name string) (string, error) {
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	if self, err := os.Executable(); err == nil {
-		real, _ := filepath.EvalSymlinks(self)
-		for _, dir := range []string{filepath.Dir(self), filepath.Dir(real)} {
-			if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil && filepath.IsAbs(path) {
-				return path, nil
-			}
-		}
-	}
-	path, err := exec.LookPath(name)
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
-	if err != nil {
-		return "", task.Errorf(task.FailedPrecondition, "%s is neither beside this program nor on PATH", name).
-			WithHint("build all of them into one folder: go build -o bin/ ./cmd/...")
-	}
-	return path, nil
 }
 
 // Client returns a client of the sandbox's daemon. It never starts one.
