@@ -43,6 +43,8 @@ type producer struct {
 	sink sink
 	cast []func(value) value
 	left int64 // records until the total
+	// tail: what comes after the last of them is read too, for the records left out there.
+	tail bool
 
 	hash   hasher
 	normal []value
@@ -51,7 +53,7 @@ type producer struct {
 // run sends batches until the end, an error, or the end of ctx. It returns io.EOF if the source ended
 // before its time.
 func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *batch) error {
-	for p.left > 0 {
+	for p.left > 0 || p.tail {
 		var b *batch
 		select {
 		case b = <-free:
@@ -60,6 +62,9 @@ func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *bat
 		}
 		b.reset()
 		err := p.fill(ctx, b)
+		if err == io.EOF && p.left == 0 {
+			p.tail, err = false, nil
+		}
 		if err != nil && err != io.EOF {
 			return err
 		}
@@ -81,7 +86,7 @@ func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *bat
 // fill adds records to b until it is full.
 func (p *producer) fill(ctx context.Context, b *batch) error {
 	start, bytes := time.Now(), 0
-	for n := 1; p.left > 0 && b.rows() < p.m.p.batchSize() && bytes < batchBytes; n++ {
+	for n := 1; (p.left > 0 || p.tail) && b.rows() < p.m.p.batchSize() && bytes < batchBytes; n++ {
 		if n%64 == 0 && (ctx.Err() != nil || time.Since(start) > batchTime) {
 			return nil // run sees to ctx
 		}
@@ -91,6 +96,9 @@ func (p *producer) fill(ctx context.Context, b *batch) error {
 		}
 		row := b.values[from:]
 		err := p.r.read(row)
+		if err == nil && p.left == 0 {
+			err = errSourceChanged(p.m.p.Source) // the survey has not seen it
+		}
 		if err == nil {
 			p.left--
 			b.read++
@@ -147,7 +155,8 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 	}
 	defer func() { _ = r.close() }() // a reader
 	inner, stop := context.WithCancel(ctx)
-	p := &producer{m: m, st: st, r: r, sink: m.sink, left: st.Total - st.Read, normal: make([]value, len(st.Columns))}
+	p := &producer{m: m, st: st, r: r, sink: m.sink, left: st.Total - st.Read, normal: make([]value, len(st.Columns)),
+		tail: !m.source.snapshot() && st.Total < m.p.limit()}
 	for _, c := range st.Columns {
 		p.cast = append(p.cast, m.source.caster(c))
 	}

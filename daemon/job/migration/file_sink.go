@@ -51,11 +51,13 @@ func (s *fileSink) claim(_ context.Context, saved *state) (*state, error) {
 		return nil, nil
 	}
 	s.encoder = newEncoder(s.p, saved.Columns)
+	if saved.Phase == phasePublish {
+		// All is written and verified. The partial file may be the published one by another name already,
+		// and what others have added to that since is not ours to cut; publish finds out.
+		return saved, nil
+	}
 	f, err := os.OpenFile(s.part, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		if saved.Phase == phasePublish {
-			return saved, nil // publish finds out
-		}
 		return nil, nil
 	}
 	if err != nil {

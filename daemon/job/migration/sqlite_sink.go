@@ -233,10 +233,16 @@ func (s *tableSink) write(ctx context.Context, b *batch) ([]refusal, error) {
 			if !isConstraint(err) {
 				return nil, s.db.fail(err)
 			}
+			if err := s.alive(ctx, err); err != nil {
+				return nil, err
+			}
 		}
 		// The rest, or a statement that was undone for one of its rows: row by row.
 		for to := min(n, from+s.many.rows); from < to; from++ {
 			if err := s.single.exec(b.row(from)); isConstraint(err) {
+				if err := s.alive(ctx, err); err != nil {
+					return nil, err
+				}
 				refused = append(refused, refusal{from, rowErrorf("refused by the table: %v", err)})
 			} else if err != nil {
 				return nil, s.db.fail(err)
@@ -244,6 +250,17 @@ func (s *tableSink) write(ctx context.Context, b *batch) ([]refusal, error) {
 		}
 	}
 	return refused, nil
+}
+
+// alive makes sure that a refusal has not ended the transaction: what follows would be committed record by record,
+// without its position, and what came before is gone.
+func (s *tableSink) alive(ctx context.Context, refusal error) error {
+	if _, err := s.db.exec(ctx, "begin"); err != nil {
+		return nil // there can be only one: ours
+	}
+	return task.Errorf(task.FailedPrecondition, "destination %s: table %s rolls back all when it refuses a record: %w",
+		s.p.Destination, s.p.DestinationTable, refusal).
+		WithHint("its ON CONFLICT ROLLBACK, or a trigger with RAISE(ROLLBACK), cannot be used with a migration; mend the record, or the table")
 }
 
 func (s *tableSink) begin(ctx context.Context) error {
