@@ -144,7 +144,7 @@ func (c *Client) Forget(ctx context.Context, ref task.Ref) error {
 		if sent && errors.Is(err, task.NotFound) {
 			return nil
 		}
-		sent = sent || lost(err)
+		sent = sent || lost(err) || errors.Is(err, task.Unavailable) // which may be: outcome unknown
 		return err
 	})
 }
