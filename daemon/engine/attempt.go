@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"durable/daemon/job"
@@ -106,7 +107,7 @@ func judge(ctx context.Context, result json.RawMessage, err error) ending {
 	if err == nil {
 		return ending{outcome: task.OutcomeSucceeded, result: result, clean: true}
 	}
-	end := ending{outcome: task.OutcomeFailed, err: task.AsError(err), permanent: job.IsPermanent(err), clean: true}
+	end := ending{outcome: task.OutcomeFailed, err: shortened(task.AsError(err)), permanent: job.IsPermanent(err), clean: true}
 	if ctx.Err() == nil || errors.Is(err, task.Internal) {
 		return end
 	}
@@ -120,6 +121,16 @@ func judge(ctx context.Context, result json.RawMessage, err error) ending {
 		end.err = task.Errorf(task.Unavailable, "timed out").WithHint("raise the timeout: durablectl start ... --timeout 2h")
 	}
 	return end
+}
+
+// shortened bounds what the record has to carry of an error. The job may still hold err itself.
+func shortened(err *task.Error) *task.Error {
+	if len(err.Message) <= MaxError {
+		return err
+	}
+	short := *err
+	short.Message = strings.ToValidUTF8(err.Message[:MaxError], "") + " ..."
+	return &short
 }
 
 // Progress implements job.Host.

@@ -64,6 +64,9 @@ const (
 	MaxResult = 1 << 20
 	// MaxAttemptsKept is how many ended attempts a task tells of.
 	MaxAttemptsKept = 20
+	// MaxError is how much of an error's message is kept, in bytes: a record has one for each attempt that it
+	// tells of, and is written with each change. The log is the place for more.
+	MaxError = 4 << 10
 )
 
 // Engine implements task.Service. Its methods may be called from any goroutine between New and the end
@@ -213,6 +216,12 @@ func (e *Engine) spawn(fn func()) bool {
 	return true
 }
 
+func (e *Engine) leaving() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopping
+}
+
 // authorise lets in the user whose daemon this is, and root. A call without a caller comes from this process.
 func (e *Engine) authorise(ctx context.Context) (task.Owner, error) {
 	caller, ok := task.CallerFrom(ctx)
@@ -232,6 +241,9 @@ func (e *Engine) update(ctx context.Context, class store.Class, fn func(*store.T
 	err := e.store.Update(ctx, class, fn)
 	if err != nil && e.storeFailed() {
 		e.fail(fmt.Errorf("store: %w", e.store.Err()))
+	}
+	if gone := ctx.Err(); gone != nil && err == gone {
+		return task.Errorf(task.Unavailable, "nothing was changed: %w", err) // the store had not taken it up
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"durable/daemon/store"
 	"durable/ipc/task"
@@ -74,10 +75,13 @@ func (e *Engine) cleanUp() {
 	var ids []task.ID
 	err := e.store.View(func(tx *store.Tx) error {
 		var err error
-		ids, err = tx.CleanPending(recoverBatch)
+		ids, err = tx.CleanPending(math.MaxInt) // those that fail again must not keep the others from their turn
 		return err
 	})
 	for _, id := range ids {
+		if e.leaving() {
+			return
+		}
 		if rec, err := e.record(id.Ref()); err == nil {
 			e.clean(rec)
 		}
