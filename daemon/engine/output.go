@@ -243,7 +243,11 @@ func (e *Engine) OpenArtifact(ctx context.Context, ref task.Ref, name string) (t
 		return task.Artifact{}, nil, missing
 	}
 	defer func() { _ = root.Close() }()
-	f, err := root.Open(filepath.FromSlash(name))
+	path := filepath.FromSlash(name)
+	if info, err := root.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return task.Artifact{}, nil, missing // not even opened: a named pipe would hold us until somebody writes
+	}
+	f, err := root.Open(path)
 	if err != nil {
 		return task.Artifact{}, nil, missing
 	}
