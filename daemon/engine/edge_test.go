@@ -291,15 +291,15 @@ func TestNoProgressOfAnAttemptAfterItsEnd(t *testing.T) {
 	}
 	id := h.submit(task.Spec{Kind: "k", Retry: &task.Retry{MaxAttempts: 2, Backoff: task.Duration(time.Hour)}}).ID
 	h.awaitState(id, func(t task.Task) bool { return t.Phase == task.PhaseRetryWait })
-	deadline := time.AfterFunc(500*time.Millisecond, func() { _ = s.Close() })
-	defer deadline.Stop()
 	var last task.Event
 	for {
 		ev, err := s.Next()
 		if err != nil {
 			break
 		}
-		last = ev
+		if last = ev; ev.Task != nil && ev.Task.Phase == task.PhaseRetryWait { // all is there by now
+			defer time.AfterFunc(100*time.Millisecond, func() { _ = s.Close() }).Stop()
+		}
 	}
 	if last.Task == nil || last.Task.Phase != task.PhaseRetryWait {
 		t.Errorf("the last event is %s: %+v", last.Type, last.Task)
