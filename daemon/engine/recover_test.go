@@ -211,7 +211,6 @@ func TestCleanComesAfterTheEndAndAgainAfterAFailure(t *testing.T) {
 	if s := <-calls; s != task.StatusCompleted {
 		t.Errorf("cleaned a task that is %s", s)
 	}
-	wantCode(t, h.Forget(t.Context(), id.Ref()), task.FailedPrecondition)
 	h.down()
 	fail = false
 	h.up()
@@ -226,4 +225,23 @@ func TestCleanComesAfterTheEndAndAgainAfterAFailure(t *testing.T) {
 	if err := h.Forget(t.Context(), id.Ref()); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestATaskThatCannotBeCleanedUpCanBeForgotten(t *testing.T) {
+	calls := make(chan task.Status, 10)
+	k := cleaner{script: script{name: "k", run: ok.run}, clean: func(t task.Task) error {
+		calls <- t.Status
+		return errors.New("never")
+	}}
+	h := newHouse(t, k).up()
+	id := h.submit(task.Spec{Kind: "k"}).ID
+	<-calls
+	if err := h.Forget(t.Context(), id.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	if len(calls) != 1 {
+		t.Errorf("%d more tries at the end, want 1", len(calls))
+	}
+	_, err := h.Get(t.Context(), id.Ref())
+	wantCode(t, err, task.NotFound)
 }

@@ -65,8 +65,11 @@ func (e *Engine) pickUp(ctx context.Context) (next time.Time, err error) {
 			return due, err
 		}
 		moved, err := e.launch(ctx)
-		if err != nil || moved == 0 { // nothing to be had after all: a damaged record, set aside meanwhile
+		if err != nil {
 			return time.Time{}, err
+		}
+		if moved == 0 { // nothing to be had after all: a damaged record, which is being set aside, or a clock set back
+			return time.Now().Add(time.Second), nil
 		}
 	}
 }

@@ -147,6 +147,9 @@ func (e *Engine) Forget(ctx context.Context, ref task.Ref) error {
 	if _, err := e.authorise(ctx); err != nil {
 		return err
 	}
+	if rec, err := e.record(ref); err == nil {
+		e.clean(rec) // a last try: what cannot be cleaned up must not hold the task for ever
+	}
 	var id task.ID
 	err := e.update(ctx, store.Essential, func(tx *store.Tx) error {
 		rec, err := resolve(tx, ref)
@@ -156,10 +159,6 @@ func (e *Engine) Forget(ctx context.Context, ref task.Ref) error {
 		if !rec.Task.Status.Terminal() {
 			return task.Errorf(task.FailedPrecondition, "task %d is %s", rec.Task.Number, describe(rec.Task)).
 				WithHint("durablectl cancel %d first", rec.Task.Number)
-		}
-		if rec.CleanPending {
-			return task.Errorf(task.FailedPrecondition, "task %d is still being cleaned up", rec.Task.Number).
-				WithHint("try again in a moment; durablectl logs %d if this lasts", rec.Task.Number)
 		}
 		id = rec.Task.ID
 		return tx.Delete(id)
