@@ -158,7 +158,7 @@ func TestBaseFolder(t *testing.T) {
 	for _, c := range []struct{ name, project, cwd, home, want string }{
 		{"project", tmp, "/elsewhere", "/home/ann", tmp},
 		{"relative project", "p", "/work", "/home/ann", "/work"},
-		{"own folder", "", "/work/x", "/home/ann", "/work/x"},
+		{"own folder", "", "/srv/x", "/home/ann", "/srv/x"},
 		{"root", "", "/", "/home/ann", ""},
 		{"home", "", "/home/ann", "/home/ann/", ""},
 		{"home under another name", "", tmp, tmp + "/.", ""},
