@@ -87,6 +87,9 @@ func TestQuarantine(t *testing.T) {
 		if _, err := tx.Task(ids[1]); !errors.Is(err, task.Internal) || !strings.Contains(err.Error(), "set aside") {
 			t.Errorf("task, afterwards: %v", err)
 		}
+		if id, err := tx.Resolve(ids[1].Ref()); err != nil || id != ids[1] {
+			t.Errorf("it cannot be asked for: %s, %v", id, err)
+		}
 		if n, _ := tx.ReadyCount(); n != 3 {
 			t.Errorf("ready count %d", n)
 		}

@@ -29,7 +29,8 @@ func (tx *Tx) Resolve(ref task.Ref) (task.ID, error) {
 		key, ok = tx.byNumber(ref.Number())
 	case task.RefID:
 		key, ok = key16(task.ID(strings.ToLower(string(ref))))
-		ok = ok && tx.get(bTasks, key[:]) != nil
+		// One that was set aside is there: whoever asks for it is told what became of it.
+		ok = ok && (tx.get(bTasks, key[:]) != nil || tx.setAside(key) != "")
 	case task.RefNewest:
 		k, _ := tx.bucket(bTasks).Cursor().Last()
 		if ok = k != nil; ok {
