@@ -47,6 +47,7 @@ type house struct {
 	kinds []job.Kind
 	slots int
 	wrap  func(*store.Store) engine.Store
+	hook  func(point string)
 
 	*engine.Engine
 	store *store.Store
@@ -92,7 +93,7 @@ func (h *house) open() {
 	}
 	mu.Lock()
 	eng = engine.New(engine.Config{
-		Store: backing, Kinds: h.kinds, TasksDir: filepath.Join(h.dir, "tasks"), Slots: h.slots, StopGrace: 5 * time.Second,
+		Store: backing, Kinds: h.kinds, TasksDir: filepath.Join(h.dir, "tasks"), Slots: h.slots, StopGrace: 5 * time.Second, Hook: h.hook,
 	})
 	mu.Unlock()
 	h.Engine, h.store = eng, st

@@ -283,3 +283,35 @@ func TestArtifactsStayInTheirFolder(t *testing.T) {
 		wantCode(t, err, task.NotFound)
 	}
 }
+
+// TestTheLogOfAnEndedTaskHasEnded looks in the moment between the commit of an ending and the end of its slot.
+func TestTheLogOfAnEndedTaskHasEnded(t *testing.T) {
+	h := newHouse(t, script{name: "k", run: func(_ context.Context, j *job.Context) (any, error) {
+		j.Logf("hello")
+		return nil, nil
+	}})
+	var id task.ID
+	looked := make(chan task.Log, 1)
+	h.hook = func(point string) {
+		if point != "finish.committed" {
+			return
+		}
+		l, err := h.Log(t.Context(), id.Ref(), task.LogQuery{})
+		if err != nil {
+			t.Error(err)
+		}
+		looked <- l
+	}
+	h.up()
+	if _, err := h.Drain(t.Context(), task.DrainRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	id = h.submit(task.Spec{Kind: "k"}).ID
+	if _, err := h.Drain(t.Context(), task.DrainRequest{Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	l := <-looked
+	if !l.Ended || readAll(t, l) != "hello\n" {
+		t.Errorf("log of a task whose end is committed: %+v", l)
+	}
+}

@@ -29,7 +29,7 @@ func (e *Engine) Log(ctx context.Context, ref task.Ref, q task.LogQuery) (task.L
 	if log.Attempt == 0 {
 		log.Attempt = e.lastLogged(t)
 	}
-	if log.Attempt != t.Attempt {
+	if log.Attempt != t.Attempt || t.Status != task.StatusRunning { // the end is committed before the slot is free
 		live = nil
 	}
 	log.Ended = live == nil
