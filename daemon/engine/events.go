@@ -85,6 +85,11 @@ type stream struct {
 	once   sync.Once
 	after  task.Cursor
 	batch  []task.Event
+	// report is progress that was taken before the journal was read. It is delivered once a read finds
+	// nothing more: what was committed before it, the start of its attempt above all, comes first.
+	report *task.Event
+	// looked, if set, is called after each read, for tests of what happens in between.
+	looked func()
 
 	mu     sync.Mutex
 	latest map[task.ID]task.Event // progress not delivered yet
@@ -154,8 +159,14 @@ func (s *stream) Next() (task.Event, error) {
 		default:
 		}
 		if len(s.batch) == 0 {
+			if s.report == nil {
+				s.report = s.takeProgress()
+			}
 			if err := s.read(); err != nil {
 				return task.Event{}, err
+			}
+			if s.looked != nil {
+				s.looked()
 			}
 		}
 		if len(s.batch) > 0 {
@@ -163,8 +174,9 @@ func (s *stream) Next() (task.Event, error) {
 			s.batch = s.batch[1:]
 			return ev, nil
 		}
-		if ev, ok := s.takeProgress(); ok {
-			return ev, nil
+		if ev := s.report; ev != nil {
+			s.report = nil
+			return *ev, nil
 		}
 		if !s.follow {
 			return task.Event{}, io.EOF
@@ -209,7 +221,7 @@ func (s *stream) read() error {
 	}
 }
 
-func (s *stream) takeProgress() (task.Event, bool) {
+func (s *stream) takeProgress() *task.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.order) > 0 {
@@ -217,14 +229,17 @@ func (s *stream) takeProgress() (task.Event, bool) {
 		s.order = s.order[1:]
 		if ev, ok := s.latest[id]; ok {
 			delete(s.latest, id)
-			return ev, true
+			return &ev
 		}
 	}
-	return task.Event{}, false
+	return nil
 }
 
 // dropProgress forgets what an attempt has reported that is over by now.
 func (s *stream) dropProgress(id task.ID, attempt int) {
+	if s.report != nil && s.report.TaskID == id && s.report.Task.Attempt <= attempt {
+		s.report = nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ev, ok := s.latest[id]; ok && ev.Task.Attempt <= attempt {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"durable/daemon/engine"
 	"durable/daemon/job"
 	"durable/ipc/task"
 )
@@ -314,4 +316,36 @@ func TestTheLogOfAnEndedTaskHasEnded(t *testing.T) {
 	if !l.Ended || readAll(t, l) != "hello\n" {
 		t.Errorf("log of a task whose end is committed: %+v", l)
 	}
+}
+
+// TestProgressComesAfterTheStartOfItsAttempt lets a task begin and report in the moment after a stream has
+// found nothing in the journal.
+func TestProgressComesAfterTheStartOfItsAttempt(t *testing.T) {
+	reported, release := make(chan struct{}), make(chan struct{})
+	h := newHouse(t, script{name: "k", run: func(_ context.Context, j *job.Context) (any, error) {
+		j.Progress(task.Progress{Done: 1})
+		close(reported)
+		<-release
+		return nil, nil
+	}}).up()
+	s, err := h.Events(t.Context(), task.EventQuery{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	once := sync.OnceFunc(func() {
+		h.submit(task.Spec{Kind: "k"})
+		<-reported
+	})
+	engine.AfterRead(s, once)
+	for _, want := range []task.EventType{task.EventSubmitted, task.EventStarted, task.EventProgress} {
+		ev, err := s.Next()
+		for err == nil && ev.Type == task.EventDaemon {
+			ev, err = s.Next()
+		}
+		if err != nil || ev.Type != want {
+			t.Errorf("got %s, %v; want %s", ev.Type, err, want)
+		}
+	}
+	close(release)
 }
