@@ -112,11 +112,7 @@ func serve(dir string) (*fake, error) {
 	f := newFake(dir)
 	server := localapi.New(f, localapi.Options{}).Server()
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(l)
-	}()
-	f.quit = func() {
+	f.quit = func() { // before the first request, which may ask for it
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
@@ -124,6 +120,10 @@ func serve(dir string) (*fake, error) {
 		}
 		<-done
 	}
+	go func() {
+		defer close(done)
+		_ = server.Serve(l)
+	}()
 	return f, nil
 }
 
