@@ -89,9 +89,9 @@ func serve(socket string, legacy bool, in io.ReadCloser, out, stderr io.Writer) 
 	defer cancel()
 	const name = "durable-mcp"
 	work := client.New(client.Options{
-		Socket: socket, Name: name, Start: client.Autostart(client.StartOptions{Socket: socket}),
+		Socket: socket, Via: task.ViaMCP, Name: name, Start: client.Autostart(client.StartOptions{Socket: socket}),
 	})
-	quiet := client.New(client.Options{Socket: socket, Name: name, DialRetry: client.Never, Reconnect: quietReconnect})
+	quiet := client.New(client.Options{Socket: socket, Via: task.ViaMCP, Name: name, DialRetry: client.Never, Reconnect: quietReconnect})
 	home, _ := os.UserHomeDir()
 	server := mcpserver.New(work, mcpserver.Options{
 		Quiet: quiet, Base: stdioproxy.BaseFolder(), Home: home, Legacy: legacy, Logger: log,

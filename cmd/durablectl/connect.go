@@ -38,7 +38,7 @@ func connect(path string, how reach) task.Service {
 			path = abs
 		}
 	}
-	opts := client.Options{Socket: path, Name: "durablectl " + task.Version(), DialRetry: restartPatience}
+	opts := client.Options{Socket: path, Via: task.ViaCLI, Name: "durablectl " + task.Version(), DialRetry: restartPatience}
 	switch {
 	case how == reachStart || how == reachRestart:
 		opts.DialRetry = client.DefaultDialRetry

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -207,6 +208,17 @@ func (a *attempt) ArtifactsDir() (string, error) { return a.e.folder(a.rec.Task.
 
 // WorkDir implements job.Host.
 func (a *attempt) WorkDir() (string, error) { return a.e.folder(a.rec.Task.ID, workFolder) }
+
+// AttemptDir implements job.Host.
+func (a *attempt) AttemptDir() (string, error) {
+	return a.e.folder(a.rec.Task.ID, strconv.Itoa(a.rec.Task.Attempt))
+}
+
+// Adopted implements job.Host.
+func (a *attempt) Adopted() bool { return false }
+
+// Mark implements job.Host.
+func (a *attempt) Mark(task.Trigger) error { return nil }
 
 // Ask implements job.Host.
 func (a *attempt) Ask(task.Question) (json.RawMessage, error) {

@@ -232,7 +232,7 @@ func (e *Engine) authorise(ctx context.Context) (task.Owner, error) {
 		return task.Owner{}, task.Errorf(task.PermissionDenied, "user %d may not use the daemon of user %d", caller.UID, os.Getuid()).
 			WithHint("each user has a daemon of his own: leave DURABLE_SOCKET and --socket unset")
 	}
-	return task.Owner{UID: caller.UID, Client: caller.Client}, nil
+	return task.Owner{UID: caller.UID, Client: caller.Client, Via: caller.Via}, nil
 }
 
 // update is Store.Update with the errors of a failed commit told apart: one that cannot be settled

@@ -74,7 +74,8 @@ func (e *Engine) settle(tx *store.Tx, rec *store.Record, end ending) error {
 		CancelRequested: t.CancelRequestedAt != nil,
 		RetryAllowed:    !end.permanent && t.Retry != nil && rec.Failures < t.Retry.MaxAttempts,
 		RetryLost:       t.Retry != nil && t.Retry.Lost,
-		RestartNever:    t.Restart == task.RestartNever,
+		Restart:         t.Restart,
+		Permanent:       end.permanent,
 		CrashLoop:       rec.Interruptions >= task.CrashLoopLimit,
 	})
 	t.Status, t.Phase, t.Outcome = next.Status, next.Phase, end.outcome

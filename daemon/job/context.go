@@ -28,6 +28,12 @@ type Host interface {
 	// the other for what it needs between attempts.
 	ArtifactsDir() (string, error)
 	WorkDir() (string, error)
+	// AttemptDir returns the attempt's own folder, which exists: a Survivor's protocol and logs.
+	AttemptDir() (string, error)
+	// Adopted reports whether an earlier daemon began this attempt.
+	Adopted() bool
+	// Mark makes a change of the attempt's phase durable: task.TriggerRun or task.TriggerOrphan.
+	Mark(trigger task.Trigger) error
 	// Ask puts a durable question and waits for its answer.
 	Ask(q task.Question) (json.RawMessage, error)
 }
@@ -104,6 +110,22 @@ func (c *Context) ArtifactsDir() (string, error) { return c.host.ArtifactsDir() 
 
 // WorkDir returns the task's own folder for what it needs between attempts.
 func (c *Context) WorkDir() (string, error) { return c.host.WorkDir() }
+
+// AttemptDir returns the attempt's own folder: what a [Survivor] needs to find its program again, and its logs.
+func (c *Context) AttemptDir() (string, error) { return c.host.AttemptDir() }
+
+// Adopted reports whether this attempt was begun by a daemon that is gone; only a [Survivor] sees that.
+func (c *Context) Adopted() bool { return c.host.Adopted() }
+
+// Task returns the task as it was when the attempt began.
+func (c *Context) Task() task.Task { return c.task }
+
+// Started makes it durable that the program of a [Survivor] is up, and tells watchers. It may be called again.
+// An error wrapping ErrFenced means what it means for Checkpoint.
+func (c *Context) Started() error { return c.host.Mark(task.TriggerRun) }
+
+// Orphaned makes it durable that the holder of a [Survivor]'s program is gone and its processes are not.
+func (c *Context) Orphaned() error { return c.host.Mark(task.TriggerOrphan) }
 
 // Ask puts a question to a person and waits for the answer, which is durable under q.Key: an attempt
 // that asks again under the same key gets the answer that was given before.

@@ -50,6 +50,31 @@ type Cleaner interface {
 	Clean(ctx context.Context, t task.Task) error
 }
 
+// Survivor is a Kind whose attempts go on without the daemon: their work is done by another process.
+//
+// An attempt of it begins in phase starting and runs once Run has called Context.Started. When its context is done
+// with ErrStop, Run leaves the work alone and returns ErrDetached: the attempt goes on, keeps its number,
+// and the next daemon calls Run again for it, with Context.Adopted true. That happens after a crash too, at any
+// point of an earlier call of Run: it finds out from the attempt's folder what has become of the work, and returns
+// an error made with [Ended] where that is more than success or failure.
+type Survivor interface {
+	Kind
+	// Survives is there to be seen by the compiler and the reader.
+	Survives()
+}
+
+// Inputter is a Kind whose attempts take input while they run. dir is the folder of the task's current attempt.
+// Input may be called while no Run is: it makes the input durable before it returns.
+type Inputter interface {
+	Input(ctx context.Context, dir string, req task.StdinRequest) (task.StdinState, error)
+}
+
+// Reviver is a Kind that can make the parameters of an ended task fit to be submitted again: secrets are gone
+// with the end of a task, and env brings those that are needed.
+type Reviver interface {
+	Revive(ctx context.Context, t task.Task, env map[string]string) (Plan, error)
+}
+
 // Plan is what Prepare makes of a spec.
 type Plan struct {
 	// Title is used where the caller gave none.
@@ -60,6 +85,8 @@ type Plan struct {
 	Secrets json.RawMessage
 	// Retry, if set, is the policy where the caller gave none.
 	Retry *task.Retry
+	// Effects are what the policy has to allow: programs that are run, files that are overwritten.
+	Effects []task.Effect
 }
 
 // Causes of a Run's context being done, for context.Cause.
@@ -72,7 +99,30 @@ var (
 	ErrTimeout = errors.New("timed out")
 	// ErrFenced: the attempt is no longer the task's current one and must not touch anything.
 	ErrFenced = errors.New("another attempt owns the task")
+	// ErrDetached is what Run of a [Survivor] returns when it leaves its work to go on without it.
+	ErrDetached = errors.New("the work goes on without the daemon")
 )
+
+// ended is an end that is more than success or failure.
+type ended struct {
+	error
+	outcome task.Outcome
+}
+
+func (e ended) Unwrap() error { return e.error }
+
+// Ended returns err as the end of an attempt with that outcome: task.OutcomeSignaled, OutcomeLost,
+// OutcomeInterrupted. A cancel or a timeout that ended the attempt's context still has the last word.
+func Ended(outcome task.Outcome, err error) error { return ended{err, outcome} }
+
+// OutcomeOf returns the outcome that err was given by [Ended], else task.OutcomeFailed.
+func OutcomeOf(err error) task.Outcome {
+	var e ended
+	if errors.As(err, &e) {
+		return e.outcome
+	}
+	return task.OutcomeFailed
+}
 
 // permanent marks an error that another attempt would only meet again.
 type permanent struct{ error }

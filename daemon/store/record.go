@@ -61,6 +61,20 @@ var retryFields = newMessage(
 var ownerFields = newMessage(
 	whole(1, func(o *task.Owner) *int { return &o.UID }),
 	text(2, func(o *task.Owner) *string { return &o.Client }),
+	text(3, func(o *task.Owner) *string { return &o.Via }),
+)
+
+var effectFields = newMessage(
+	text(1, func(e *task.Effect) *string { return &e.Act }),
+	text(2, func(e *task.Effect) *string { return &e.Program }),
+	text(3, func(e *task.Effect) *string { return &e.Folder }),
+	text(4, func(e *task.Effect) *string { return &e.Path }),
+)
+
+var approvalFields = newMessage(
+	list(1, func(a *task.Approval) *[]task.Effect { return &a.Effects }, effectFields.append, effectFields.parse),
+	instant(2, func(a *task.Approval) *time.Time { return &a.AskedAt }),
+	instant(3, func(a *task.Approval) *time.Time { return &a.ExpiresAt }),
 )
 
 var attemptFields = newMessage(
@@ -120,6 +134,7 @@ var recordFields = newMessage(
 	instant(38, func(r *stored) *time.Time { return &r.Task.UpdatedAt }),
 	instantAt(39, func(r *stored) **time.Time { return &r.Task.CancelRequestedAt }),
 	instantAt(40, func(r *stored) **time.Time { return &r.Task.ExpiresAt }),
+	objectAt(41, approvalFields, func(r *stored) **task.Approval { return &r.Task.Approval }),
 
 	whole(60, func(r *stored) *int { return &r.Failures }),
 	whole(61, func(r *stored) *int { return &r.Interruptions }),

@@ -31,6 +31,8 @@ type Options struct {
 	Socket string
 	// Name is what the program calls itself: see SetName.
 	Name string
+	// Via is the door that this program is: one of the Via words, or empty.
+	Via string
 	// DialRetry is how long a request waits for a daemon that is not there, or that left in the
 	// middle of it; 0 is DefaultDialRetry.
 	DialRetry time.Duration

@@ -83,6 +83,9 @@ func (c *Client) send(ctx context.Context, req *request) (*http.Response, error)
 	if name := *c.name.Load(); name != nil {
 		header[task.HeaderClient] = name
 	}
+	if c.opts.Via != "" {
+		header.Set(task.HeaderVia, c.opts.Via)
+	}
 	if req.key != "" {
 		header[task.HeaderKey] = []string{string(req.key)}
 	}

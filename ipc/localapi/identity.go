@@ -52,6 +52,9 @@ func (h *Handler) admit(r *http.Request) (context.Context, error) {
 	if v := r.Header[task.HeaderClient]; len(v) > 0 {
 		caller.Client = clientName(v[0])
 	}
+	if v := r.Header.Get(task.HeaderVia); v == task.ViaCLI || v == task.ViaMCP {
+		caller.Via = v
+	}
 	return task.WithCaller(ctx, caller), nil
 }
 

@@ -11,7 +11,16 @@ type Caller struct {
 	PID int
 	// Client is what the program calls itself.
 	Client string
+	// Via is the door through which the request came: one of the Via words, empty for an unknown one. Like Client it
+	// is the program's own word: a reminder, no fence.
+	Via string
 }
+
+// The doors.
+const (
+	ViaCLI = "cli"
+	ViaMCP = "mcp"
+)
 
 type callerKey struct{}
 

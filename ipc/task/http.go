@@ -7,6 +7,8 @@ const (
 	HeaderAPI     = "Durable-Api"
 	// HeaderClient is [Caller.Client].
 	HeaderClient = "Durable-Client"
+	// HeaderVia is [Caller.Via].
+	HeaderVia = "Durable-Via"
 	// HeaderKey carries the [Key] of a request that changes something.
 	HeaderKey = "Idempotency-Key"
 

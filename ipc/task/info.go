@@ -90,6 +90,8 @@ type KindInfo struct {
 	Schema json.RawMessage `json:"schema"`
 	// UserDefined: comes from the configuration.
 	UserDefined bool `json:"user_defined,omitempty"`
+	// Streams are what an attempt writes, the main one first; empty: StreamLog alone.
+	Streams []string `json:"streams,omitempty"`
 }
 
 // Stats are figures for people and dashboards.

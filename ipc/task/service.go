@@ -123,6 +123,9 @@ type CancelRequest struct {
 type RetryRequest struct {
 	// Fresh: start from the beginning, not from the checkpoint.
 	Fresh bool `json:"fresh,omitempty"`
+	// Env are values that were secret and gone with the end of the old task; a kind that takes an
+	// environment needs those anew that its parameters name.
+	Env map[string]string `json:"env,omitempty"`
 }
 
 // ApproveRequest is a yes.
@@ -156,6 +159,9 @@ const (
 	StreamLog    = "log"
 	StreamStdout = "stdout"
 	StreamStderr = "stderr"
+	// TimesSuffix makes of a stream's name that of its times: lines "OFFSET TIME\n", the byte before which all was
+	// written at that moment (RFC 3339, UTC). Lines are in order; not every write has one.
+	TimesSuffix = ".times"
 )
 
 // LogQuery selects a part of an attempt's output. The zero value: all of the last attempt's log.
@@ -175,7 +181,9 @@ type LogQuery struct {
 type Log struct {
 	Stream  string
 	Attempt int
-	// Offset is where Body begins, Size the length of the log when it was opened, both in bytes.
+	// Offset is where Body begins, Size the length of the log when it was opened, both in bytes. A log that has
+	// outgrown its limit has a hole: its middle was dropped, offsets stay what they were. Body ends where a hole
+	// begins, and Offset is greater than asked for where one was there.
 	Offset int64
 	Size   int64
 	// Ended: the attempt has ended; nothing more will come.
@@ -207,9 +215,11 @@ type DrainRequest struct {
 	Resume bool `json:"resume,omitempty"`
 }
 
-// PruneRequest says what may go.
+// PruneRequest says what may go: of the tasks that have ended, those that ended longer ago than OlderThan, and
+// the oldest ones until the rest takes at most MaxBytes. Zero is the configuration's own limit.
 type PruneRequest struct {
 	OlderThan Duration `json:"older_than,omitempty"`
+	MaxBytes  int64    `json:"max_bytes,omitempty"`
 	DryRun    bool     `json:"dry_run,omitempty"`
 }
 

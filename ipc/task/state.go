@@ -140,10 +140,26 @@ type Settlement struct {
 	RetryAllowed bool
 	// RetryLost: the task asked for another attempt also when it is unknown how the last one ended.
 	RetryLost bool
-	// RestartNever: the task forbids another attempt after an interruption.
-	RestartNever bool
+	// Restart is the task's policy; Permanent: the error is one that another attempt would only meet again,
+	// so that the policy does not ask for one.
+	Restart   Restart
+	Permanent bool
 	// CrashLoop: this interruption is the one that reaches [CrashLoopLimit].
 	CrashLoop bool
+}
+
+// again reports whether another attempt follows, after a backoff, by the retry policy or the restart policy.
+func (c Settlement) again(outcome Outcome, rule OutcomeRule) bool {
+	failed := rule.Retry || outcome == OutcomeLost && c.RetryLost
+	switch {
+	case failed && c.RetryAllowed:
+		return true
+	case c.Permanent:
+		return false
+	case c.Restart == RestartOnFailure:
+		return failed
+	}
+	return c.Restart == RestartAlways && outcome != OutcomeCancelled
 }
 
 // Settle returns where a running task goes when its attempt has ended with outcome, and the reason
@@ -157,13 +173,13 @@ func Settle(outcome Outcome, c Settlement) (State, string) {
 	switch {
 	case c.CancelRequested:
 		return State{StatusCancelled, PhaseNone}, ""
-	case rule.Requeue && c.RestartNever:
+	case rule.Requeue && c.Restart == RestartNever:
 		return State{rule.Final, PhaseNone}, ReasonRestartNever
 	case rule.Requeue && c.CrashLoop:
 		return pending(PhasePaused), ReasonCrashLoop
 	case rule.Requeue:
 		return pending(PhaseQueued), ""
-	case (rule.Retry || outcome == OutcomeLost && c.RetryLost) && c.RetryAllowed:
+	case c.again(outcome, rule):
 		return pending(PhaseRetryWait), ""
 	default:
 		return State{rule.Final, PhaseNone}, ""

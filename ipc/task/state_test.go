@@ -88,11 +88,15 @@ func TestNextEveryPair(t *testing.T) {
 // settlements lists every combination of conditions.
 func settlements() []task.Settlement {
 	var out []task.Settlement
-	for bits := range 1 << 5 {
-		out = append(out, task.Settlement{
-			CancelRequested: bits&1 != 0, RetryAllowed: bits&2 != 0, RetryLost: bits&4 != 0,
-			RestartNever: bits&8 != 0, CrashLoop: bits&16 != 0,
-		})
+	for _, restart := range []task.Restart{
+		task.RestartDefault, task.RestartOnInterrupt, task.RestartOnFailure, task.RestartAlways, task.RestartNever,
+	} {
+		for bits := range 1 << 5 {
+			out = append(out, task.Settlement{
+				CancelRequested: bits&1 != 0, RetryAllowed: bits&2 != 0, RetryLost: bits&4 != 0,
+				Permanent: bits&8 != 0, CrashLoop: bits&16 != 0, Restart: restart,
+			})
+		}
 	}
 	return out
 }
@@ -115,15 +119,20 @@ func settled(o task.Outcome, c task.Settlement) (string, string) {
 		}
 		return "failed/", ""
 	}
+	always := c.Restart == task.RestartAlways && !c.Permanent
+	onFailure := c.Restart == task.RestartOnFailure && !c.Permanent || always
 	switch o {
 	case task.OutcomeSucceeded:
+		if always {
+			return again(true)
+		}
 		return "completed/", ""
 	case task.OutcomeCancelled:
 		return "cancelled/", ""
 	case task.OutcomeLost:
-		return again(c.RetryAllowed && c.RetryLost)
+		return again(c.RetryLost && (c.RetryAllowed || onFailure) || always)
 	case task.OutcomeInterrupted:
-		if c.RestartNever {
+		if c.Restart == task.RestartNever {
 			return "failed/", "restart_never"
 		}
 		if c.CrashLoop {
@@ -131,7 +140,7 @@ func settled(o task.Outcome, c task.Settlement) (string, string) {
 		}
 		return "pending/queued", ""
 	}
-	return again(c.RetryAllowed)
+	return again(c.RetryAllowed || onFailure)
 }
 
 func TestSettleEveryOutcomeAndCondition(t *testing.T) {

@@ -114,6 +114,8 @@ const (
 	ReasonRestored = "restored"
 	// ReasonRestartNever: interrupted, and its restart policy forbids another attempt.
 	ReasonRestartNever = "restart_never"
+	// ReasonNotApproved: nobody allowed it in time.
+	ReasonNotApproved = "not approved within 24h"
 	// ReasonKindUnknown: this daemon has no such kind (any more).
 	ReasonKindUnknown = "kind_unknown"
 )

@@ -58,6 +58,8 @@ type Task struct {
 	Attempts []Attempt `json:"attempts,omitempty"`
 	// Checkpoint tells when the task last made its position durable, and how large that is.
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
+	// Approval is what a task in phase awaiting_approval waits for.
+	Approval *Approval `json:"approval,omitempty"`
 	// Question is what a task in phase input_required asks.
 	Question *Question `json:"question,omitempty"`
 
@@ -79,7 +81,35 @@ type Owner struct {
 	UID int `json:"uid"`
 	// Client names the program, as it named itself: "claude-ai 0.14", "durablectl". Not to be trusted.
 	Client string `json:"client,omitempty"`
+	// Via is the door: one of the Via words. Not to be trusted either.
+	Via string `json:"via,omitempty"`
 }
+
+// Approval is what a person is asked to allow.
+type Approval struct {
+	// Effects say what the task would do.
+	Effects []Effect  `json:"effects"`
+	AskedAt time.Time `json:"asked_at"`
+	// ExpiresAt is when the task ends cancelled if nobody has answered.
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Effect is something that a task does and that the policy has a say in.
+type Effect struct {
+	// Act is one of the Act words.
+	Act string `json:"act"`
+	// Program is the absolute path of what is run, Folder where: for ActRun.
+	Program string `json:"program,omitempty"`
+	Folder  string `json:"folder,omitempty"`
+	// Path is what is overwritten: for ActOverwrite.
+	Path string `json:"path,omitempty"`
+}
+
+// The acts that a policy knows.
+const (
+	ActRun       = "run"
+	ActOverwrite = "overwrite"
+)
 
 // Attempt tells how one attempt of a task ended.
 type Attempt struct {

@@ -43,6 +43,8 @@ type Host struct {
 	progress []task.Progress
 	log      bytes.Buffer
 	answers  map[string]json.RawMessage
+	adopted  bool
+	marks    []task.Trigger
 }
 
 // New returns a Host whose folders are below t.TempDir.
@@ -168,6 +170,41 @@ func (h *Host) ArtifactsDir() (string, error) { return h.folder("artifacts") }
 
 // WorkDir returns a folder that exists.
 func (h *Host) WorkDir() (string, error) { return h.folder("work") }
+
+// AttemptDir returns a folder that exists: the same for all attempts.
+func (h *Host) AttemptDir() (string, error) { return h.folder("attempt") }
+
+// SetAdopted makes the next attempts ones that an earlier daemon began.
+func (h *Host) SetAdopted(adopted bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.adopted = adopted
+}
+
+// Adopted returns what SetAdopted said.
+func (h *Host) Adopted() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.adopted
+}
+
+// Mark records trigger.
+func (h *Host) Mark(trigger task.Trigger) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.dead {
+		return ErrKilled
+	}
+	h.marks = append(h.marks, trigger)
+	return nil
+}
+
+// Marks returns what was marked, oldest first.
+func (h *Host) Marks() []task.Trigger {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.marks)
+}
 
 func (h *Host) folder(name string) (string, error) {
 	dir := filepath.Join(h.dir, name)
