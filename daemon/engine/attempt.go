@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"durable/daemon/job"
@@ -19,41 +17,72 @@ import (
 // attempt is one run of a task: a goroutine of this process. It holds a slot until Run has returned and
 // its ending is committed.
 type attempt struct {
-	e      *Engine
-	rec    store.Record // as it was when the attempt began
-	kind   job.Kind
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	out    *logFile
+	e        *Engine
+	rec      store.Record // as it was when the attempt began, or was found
+	kind     job.Kind
+	survives bool // kind is a job.Survivor
+	adopted  bool // an earlier daemon began it; changes only while no Run is under way
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	out      *logFile
+	clock    deadline
+	input    chan struct{} // capacity 1: held by who gives it input
+	returned chan struct{} // closed when Run has returned for good
+
+	marking sync.Mutex // held by Mark, so that phase follows the commits in their order
+
+	mu       sync.Mutex
+	phase    task.Phase // the record's, as far as it is known here
+	detached bool       // it goes on without this daemon
 }
 
 var _ job.Host = (*attempt)(nil)
 
 func newAttempt(e *Engine, rec store.Record) *attempt {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return &attempt{
-		e: e, rec: rec, kind: e.kinds[rec.Task.Kind], ctx: ctx, cancel: cancel,
-		out: newLogFile(e.logPath(rec.Task.ID, rec.Task.Attempt)),
+	a := &attempt{
+		e: e, rec: rec, kind: e.kinds[rec.Task.Kind], survives: rec.Survives, phase: rec.Task.Phase, ctx: ctx, cancel: cancel,
+		out:   newLogFile(e.logPath(rec.Task.ID, rec.Task.Attempt)),
+		input: make(chan struct{}, 1), returned: make(chan struct{}),
 	}
+	a.clock.end = func() { a.end(job.ErrTimeout) }
+	return a
 }
 
 // end tells the job to return; the first cause counts.
-func (a *attempt) end(cause error) { a.cancel(cause) }
+func (a *attempt) end(cause error) {
+	if errors.Is(cause, job.ErrCancelled) {
+		a.enter(task.PhaseStopping)
+	}
+	a.cancel(cause)
+}
+
+// enter notes the phase that was committed. From stopping there is no way back.
+func (a *attempt) enter(phase task.Phase) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.phase != task.PhaseStopping {
+		a.phase = phase
+	}
+}
 
 // run does the attempt from beginning to committed end.
 func (a *attempt) run() {
 	defer a.cancel(nil)
 	e, id := a.e, a.rec.Task.ID
-	if limit := time.Duration(a.rec.Task.Timeout); limit > 0 {
-		timer := time.AfterFunc(limit, func() { a.end(job.ErrTimeout) })
-		defer timer.Stop()
-	}
+	a.clock.start(a.rec.Task, a.adopted)
+	defer a.clock.stop()
 	e.live.begin(a.rec.Task)
 	e.cfg.Hook("run.before")
-	result, err := a.perform()
+	result, err := a.watch()
 	e.cfg.Hook("run.returned")
+	if errors.Is(err, job.ErrDetached) {
+		a.leave()
+		return
+	}
+	close(a.returned)
 	a.out.close()
-	done, err := e.finish(a, judge(a.ctx, result, err))
+	done, err := e.finish(a, judge(a.ctx, a.survives, result, err))
 	e.mu.Lock()
 	delete(e.running, id)
 	e.mu.Unlock()
@@ -69,158 +98,84 @@ func (a *attempt) run() {
 	e.clean(done)
 }
 
+// leave lets the work go on without this daemon: the record stays as it is, for the next daemon to find, and so
+// does the attempt in Engine.running, for those who still ask this one.
+func (a *attempt) leave() {
+	a.mu.Lock()
+	a.detached = true
+	a.mu.Unlock()
+	a.out.leave()
+}
+
+// watchTries is how often Run of a Survivor may panic before its attempt is given up as lost, watchPause the
+// wait between two calls of it.
+const (
+	watchTries = 3
+	watchPause = time.Second
+)
+
+// watch calls Run. That of a Survivor is called again, as if adopted, where it has let go of work that goes on
+// though nobody told it to: the work must not be forgotten because who watched it has met a defect of ours.
+func (a *attempt) watch() (result json.RawMessage, err error) {
+	for tries := 1; ; tries++ {
+		var panicked bool
+		result, panicked, err = a.perform()
+		detached := errors.Is(err, job.ErrDetached)
+		switch {
+		case !a.survives && detached:
+			return nil, task.Errorf(task.Internal, "a job of kind %s cannot go on without the daemon", a.rec.Task.Kind)
+		case !a.survives || !detached && !panicked:
+			return result, err
+		case detached && (errors.Is(context.Cause(a.ctx), job.ErrStop) || a.e.leaving()):
+			return nil, job.ErrDetached
+		case panicked && tries == watchTries:
+			return nil, job.Ended(task.OutcomeLost, err)
+		}
+		a.e.log.Error("an attempt is left alone though nobody said so; it is watched again", "task", a.rec.Task.Number, "error", err)
+		if !a.e.sleep(watchPause) {
+			return nil, job.ErrDetached
+		}
+		a.adopted = true
+	}
+}
+
 // perform calls Run and contains its panics.
-func (a *attempt) perform() (result json.RawMessage, err error) {
+func (a *attempt) perform() (result json.RawMessage, panicked bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			_, _ = fmt.Fprintf(a.out, "panic: %v\n\n%s", r, debug.Stack())
+			panicked = true
 			err = task.Errorf(task.Internal, "the job panicked: %v", r).
 				WithHint("its log has the stack: durablectl logs %d", a.rec.Task.Number)
 		}
 	}()
+	if err := a.prepare(); err != nil {
+		return nil, false, err
+	}
 	v, err := a.kind.Run(a.ctx, job.NewContext(a, a.rec.Task))
 	if err != nil || v == nil {
-		return nil, err
+		return nil, false, err
 	}
 	result, err = json.Marshal(v)
 	if err != nil {
-		return nil, job.Permanent(fmt.Errorf("encode result: %w", err))
+		return nil, false, job.Permanent(fmt.Errorf("encode result: %w", err))
 	}
 	if len(result) > MaxResult {
-		return nil, job.Permanent(task.Errorf(task.ResourceExhausted, "result of %d bytes: the limit is %d", len(result), MaxResult).
+		return nil, false, job.Permanent(task.Errorf(task.ResourceExhausted, "result of %d bytes: the limit is %d", len(result), MaxResult).
 			WithHint("leave it as an artifact"))
 	}
-	return result, nil
+	return result, false, nil
 }
 
-// ending is what was seen of an attempt's end.
-type ending struct {
-	outcome   task.Outcome
-	result    json.RawMessage
-	err       *task.Error
-	permanent bool
-	clean     bool // the daemon saw it end: an interruption like that is no sign of a crash loop
-}
-
-// judge names the outcome. What Run returned comes first: a job that succeeded after it was told
-// to stop has succeeded. An error under a done context is that context's doing.
-func judge(ctx context.Context, result json.RawMessage, err error) ending {
-	if err == nil {
-		return ending{outcome: task.OutcomeSucceeded, result: result, clean: true}
-	}
-	end := ending{outcome: task.OutcomeFailed, err: shortened(task.AsError(err)), permanent: job.IsPermanent(err), clean: true}
-	if ctx.Err() == nil || errors.Is(err, task.Internal) {
-		return end
-	}
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, job.ErrStop):
-		end.outcome = task.OutcomeInterrupted
-	case errors.Is(cause, job.ErrCancelled):
-		end.outcome = task.OutcomeCancelled
-	case errors.Is(cause, job.ErrTimeout):
-		end.outcome = task.OutcomeTimedOut
-		end.err = task.Errorf(task.Unavailable, "timed out").WithHint("raise the timeout: durablectl start ... --timeout 2h")
-	}
-	return end
-}
-
-// shortened bounds what the record has to carry of an error. The job may still hold err itself.
-func shortened(err *task.Error) *task.Error {
-	if len(err.Message) <= MaxError {
-		return err
-	}
-	short := *err
-	short.Message = strings.ToValidUTF8(err.Message[:MaxError], "") + " ..."
-	return &short
-}
-
-// Progress implements job.Host.
-func (a *attempt) Progress(p task.Progress) {
-	ev := a.e.live.report(a.rec.Task, p)
-	if errors.Is(context.Cause(a.ctx), job.ErrCancelled) {
-		ev.Task.Phase = task.PhaseStopping
-	}
-	a.e.hub.progress(ev)
-}
-
-// Checkpoint implements job.Host.
-func (a *attempt) Checkpoint(data []byte) error {
-	a.e.cfg.Hook("checkpoint.before")
-	err := a.e.update(context.Background(), store.Essential, func(tx *store.Tx) error {
-		rec, err := a.current(tx)
-		if err != nil {
-			return err
+// prepare makes the folders that Run finds. A log is made at its first write only: most short tasks say nothing.
+func (a *attempt) prepare() error {
+	if a.survives {
+		if _, err := a.AttemptDir(); err != nil {
+			return folderError(err)
 		}
-		if err := tx.PutCheckpoint(rec.Task.ID, data); err != nil {
-			return err
-		}
-		rec.Interruptions = 0
-		rec.Task.Progress = a.e.live.current(rec.Task)
-		rec.Task.UpdatedAt = now()
-		return tx.Put(rec, task.EventCheckpoint)
-	})
-	if errors.Is(err, errNotRunning) {
-		a.end(job.ErrFenced)
-		return job.ErrFenced
 	}
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+	if a.adopted {
+		return nil // what it goes on from was there before its program was
 	}
-	a.e.cfg.Hook("checkpoint.committed")
-	return nil
-}
-
-// current returns the task's record if this attempt is still the one that owns it.
-func (a *attempt) current(tx *store.Tx) (*store.Record, error) {
-	rec, err := tx.Task(a.rec.Task.ID)
-	if err != nil {
-		return nil, err
-	}
-	if rec.Task.Status != task.StatusRunning || rec.Task.Attempt != a.rec.Task.Attempt || rec.Nonce != a.rec.Nonce {
-		return nil, errNotRunning
-	}
-	return rec, nil
-}
-
-// Load implements job.Host.
-func (a *attempt) Load() (data []byte, err error) {
-	err = a.e.store.View(func(tx *store.Tx) error {
-		data, err = tx.Checkpoint(a.rec.Task.ID)
-		return err
-	})
-	return data, err
-}
-
-// Secrets implements job.Host.
-func (a *attempt) Secrets() (data []byte, err error) {
-	err = a.e.store.View(func(tx *store.Tx) error {
-		data, err = tx.Secrets(a.rec.Task.ID)
-		return err
-	})
-	return data, err
-}
-
-// Log implements job.Host.
-func (a *attempt) Log() io.Writer { return a.out }
-
-// ArtifactsDir implements job.Host.
-func (a *attempt) ArtifactsDir() (string, error) { return a.e.folder(a.rec.Task.ID, artifactsFolder) }
-
-// WorkDir implements job.Host.
-func (a *attempt) WorkDir() (string, error) { return a.e.folder(a.rec.Task.ID, workFolder) }
-
-// AttemptDir implements job.Host.
-func (a *attempt) AttemptDir() (string, error) {
-	return a.e.folder(a.rec.Task.ID, strconv.Itoa(a.rec.Task.Attempt))
-}
-
-// Adopted implements job.Host.
-func (a *attempt) Adopted() bool { return false }
-
-// Mark implements job.Host.
-func (a *attempt) Mark(task.Trigger) error { return nil }
-
-// Ask implements job.Host.
-func (a *attempt) Ask(task.Question) (json.RawMessage, error) {
-	return nil, task.Errorf(task.Unimplemented, "ask: this daemon cannot put questions yet")
+	return a.e.inherit(a.ctx, a.rec.Task)
 }

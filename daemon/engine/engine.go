@@ -85,13 +85,17 @@ type Engine struct {
 	live  *progressBook
 	group sync.WaitGroup // attempts, flushes, cleanings
 
+	adopted  []*attempt   // known, and to be run by the scheduler's goroutine
 	claiming sync.RWMutex // held from the commit of a claim until its attempts are in running
 
-	mu       sync.Mutex
-	running  map[task.ID]*attempt // attempts that hold a slot
-	waiters  map[task.ID]*waiter
-	draining bool
-	stopping bool
+	mu      sync.Mutex
+	running map[task.ID]*attempt // attempts that hold a slot
+	waiters map[task.ID]*waiter
+	// unwatched are the running tasks whose attempt survives and whose kind this daemon does not have. They hold no
+	// slot: nobody would see it become free.
+	unwatched map[task.ID]task.Task
+	draining  bool
+	stopping  bool
 
 	fatal     chan error // capacity 1: an error that ends the engine
 	submitted atomic.Uint64
@@ -123,7 +127,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		cfg: cfg, store: cfg.Store, kinds: map[string]job.Kind{}, log: cfg.Logger, began: time.Now(),
 		wake: make(chan struct{}, 1), hub: newHub(),
-		running: map[task.ID]*attempt{}, waiters: map[task.ID]*waiter{}, fatal: make(chan error, 1),
+		running: map[task.ID]*attempt{}, waiters: map[task.ID]*waiter{}, unwatched: map[task.ID]task.Task{}, fatal: make(chan error, 1),
 	}
 	e.live = newProgressBook(e.flushLater)
 	e.disk.root = cfg.TasksDir
@@ -140,11 +144,12 @@ func New(cfg Config) *Engine {
 // Committed tells the engine that the journal has grown; the store calls it after each commit.
 func (e *Engine) Committed() { e.hub.committed() }
 
-// Run picks up tasks and runs them until ctx is done, then stops what runs: its tasks stay
-// recoverable. It returns nil after such a stop, also when an attempt did not return within the grace
+// Run goes on with what Recover has found, picks up tasks and runs them until ctx is done, then stops what runs: its
+// tasks stay recoverable, and the programs of a job.Survivor run on. It returns nil after such a stop, also when an attempt did not return within the grace
 // (its task is found running at the next start and recovered). Any other error means that
 // the store cannot be trusted any more and the process has to end.
 func (e *Engine) Run(ctx context.Context) error {
+	e.startAdopted() // before anything is claimed: they hold slots, more than there are if need be
 	e.spawn(e.cleanUp)
 	e.spawn(e.sweep)
 	err := e.schedule(ctx)
@@ -156,6 +161,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Unlock()
 	left := e.drain()
 	e.live.stop()
+	if err == nil {
+		e.flush() // what goes on without us has no ending that would carry it
+	}
 	e.hub.close()
 	switch {
 	case err != nil:
@@ -179,7 +187,7 @@ func (e *Engine) drain() int {
 	case <-done:
 		return 0
 	case <-grace.C:
-		return e.active()
+		return e.busy()
 	}
 }
 
@@ -203,6 +211,20 @@ func (e *Engine) active() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.running)
+}
+
+// busy counts the attempts that this daemon has not let go of.
+func (e *Engine) busy() (n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.running {
+		a.mu.Lock()
+		if !a.detached {
+			n++
+		}
+		a.mu.Unlock()
+	}
+	return n
 }
 
 // spawn runs fn in a goroutine that Run waits for. It reports false when the engine stops already.

@@ -53,6 +53,7 @@ type house struct {
 	store *store.Store
 	stop  context.CancelFunc
 	ended chan error
+	gone  chan struct{} // closed when the goroutine of Run is, also when it had to vanish
 }
 
 func newHouse(t testing.TB, kinds ...job.Kind) *house {
@@ -101,13 +102,22 @@ func (h *house) open() {
 
 func (h *house) run() {
 	h.t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	h.stop, h.ended = stop, make(chan error, 1)
-	if err := h.Recover(ctx); err != nil {
+	if err := h.Recover(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
-	eng := h.Engine
-	go func() { h.ended <- eng.Run(ctx) }()
+	h.resume()
+}
+
+// resume runs an engine that has recovered.
+func (h *house) resume() {
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop, h.ended = stop, make(chan error, 1)
+	eng, ended, gone := h.Engine, h.ended, make(chan struct{})
+	h.gone = gone
+	go func() {
+		defer close(gone)
+		ended <- eng.Run(ctx)
+	}()
 }
 
 // down stops the engine as a daemon that leaves does.

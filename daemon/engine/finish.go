@@ -61,9 +61,8 @@ func (e *Engine) sleep(d time.Duration) bool {
 // recovered.
 func (e *Engine) settle(tx *store.Tx, rec *store.Record, end ending) error {
 	t := &rec.Task
-	if task.Outcomes[end.outcome].Counts && end.outcome != task.OutcomeSucceeded {
-		rec.Failures++
-	}
+	t.UpdatedAt = now()
+	count(rec, end.outcome)
 	switch {
 	case end.outcome != task.OutcomeInterrupted:
 		rec.Interruptions = 0 // an attempt that ended by itself breaks the row
@@ -82,20 +81,40 @@ func (e *Engine) settle(tx *store.Tx, rec *store.Record, end ending) error {
 	if reason != "" {
 		t.Reason = reason
 	}
-	t.UpdatedAt = now()
 	t.LastError = end.err
-	if end.outcome == task.OutcomeSucceeded {
-		t.LastError = nil
-	}
 	recordAttempt(t, end)
 	switch {
 	case next.Phase == task.PhaseRetryWait:
 		at := t.UpdatedAt.Add(retryDelay(t.Retry, rec.Failures))
 		t.NextAttemptAt = &at
+		if end.outcome == task.OutcomeSucceeded { // nothing is left of that to go on with
+			t.Progress = task.Progress{}
+			if err := tx.DropCheckpoint(t.ID); err != nil {
+				return err
+			}
+		}
 	case next.Status.Terminal():
 		e.conclude(rec, end)
 	}
 	return tx.Put(rec, task.EventStatus)
+}
+
+// restartCalm is how long an attempt must have run for a restart policy to take its end for the first one in a row.
+const restartCalm = 10 * time.Minute
+
+// count keeps the number of ends in a row, which the backoff grows with. For the retry policy they are failures,
+// and never forgotten: it has a limit. A restart policy has none, and may have a program that runs for weeks: its
+// count begins anew after an attempt that ran for restartCalm, as a kubelet's does, and for RestartAlways a success
+// is an end like any other.
+func count(rec *store.Record, outcome task.Outcome) {
+	t := &rec.Task
+	restarts := t.Restart == task.RestartAlways || t.Restart == task.RestartOnFailure
+	if restarts && t.StartedAt != nil && t.UpdatedAt.Sub(*t.StartedAt) >= restartCalm {
+		rec.Failures = 0
+	}
+	if task.Outcomes[outcome].Counts && (outcome != task.OutcomeSucceeded || t.Restart == task.RestartAlways) {
+		rec.Failures++
+	}
 }
 
 // conclude fills in what only an ended task has.
@@ -132,8 +151,12 @@ func recordAttempt(t *task.Task, end ending) {
 	}
 }
 
-// retryDelay is the wait before the attempt that follows the given number of failures.
+// retryDelay is the wait before the attempt that follows the given number of failures. Without a policy the
+// defaults count: a restart policy may ask for an attempt where there is no other.
 func retryDelay(r *task.Retry, failures int) time.Duration {
+	if r == nil {
+		r = &task.Retry{}
+	}
 	first, most := time.Duration(r.Backoff), time.Duration(r.MaxBackoff)
 	if first == 0 {
 		first = time.Duration(task.DefaultBackoff)

@@ -16,9 +16,9 @@ import (
 // Below Config.TasksDir each task that has left anything there has a folder:
 //
 //	ID/                  the task's UUID
-//	    1/log            what attempt 1 wrote
+//	    1/log            what attempt 1 wrote; of a job.Survivor all else that its kind keeps of the attempt
 //	    artifacts/       what the task left as its result
-//	    work/            what it needs between attempts
+//	    work/            what it needs between attempts; a retry starts from a copy of its folder checkpoint/
 //
 // A folder whose task the store does not know is moved into aside/, never deleted: it may belong to a
 // store that was restored from an older backup.

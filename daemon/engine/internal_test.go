@@ -43,7 +43,7 @@ func TestJudge(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := judge(under(t, tt.cause), nil, tt.err)
+			got := judge(under(t, tt.cause), false, nil, tt.err)
 			if got.outcome != tt.want || got.permanent != tt.permanent {
 				t.Errorf("got %s, permanent %v; want %s, %v", got.outcome, got.permanent, tt.want, tt.permanent)
 			}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,6 +23,7 @@ type logFile struct {
 	broken bool          // nothing more is written: too large, or the disk is full
 	grown  chan struct{} // closed and replaced at each write; closed for good at the end
 	ended  bool
+	left   bool // ended for us, but the attempt goes on without this daemon
 }
 
 func newLogFile(path string) *logFile {
@@ -68,6 +70,24 @@ func (l *logFile) news() (<-chan struct{}, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.grown, l.ended
+}
+
+// leave closes the log of an attempt that goes on: its followers hear that it is the daemon that ends.
+func (l *logFile) leave() {
+	l.mu.Lock()
+	l.left = true
+	l.mu.Unlock()
+	l.close()
+}
+
+// last is what a follower gets after all that was written.
+func (l *logFile) last() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left {
+		return errLeaving()
+	}
+	return io.EOF
 }
 
 func (l *logFile) close() {

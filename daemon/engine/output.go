@@ -176,7 +176,7 @@ func (r *follower) Read(b []byte) (int, error) {
 			}
 		}
 		if ended {
-			return 0, io.EOF
+			return 0, r.log.last()
 		}
 		select {
 		case <-news:

@@ -47,7 +47,7 @@ func (b *progressBook) forget(id task.ID) {
 	delete(b.entries, id)
 }
 
-// report takes a job's report and returns the event that tells of it.
+// report takes a job's report and returns the event that tells of it. t has the phase that the attempt is in.
 func (b *progressBook) report(t task.Task, p task.Progress) task.Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,7 +63,7 @@ func (b *progressBook) report(t task.Task, p task.Progress) task.Event {
 			b.timer = time.AfterFunc(FlushInterval, b.later)
 		}
 	}
-	t.Status, t.Phase, t.Progress = task.StatusRunning, task.PhaseRunning, p
+	t.Status, t.Progress = task.StatusRunning, p
 	return task.Event{Time: at, Type: task.EventProgress, TaskID: t.ID, Task: t.Summary()}
 }
 

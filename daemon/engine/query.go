@@ -13,7 +13,7 @@ import (
 
 // capabilities are what this engine can do of the optional things.
 var capabilities = []task.Capability{
-	task.CapFilterKind, task.CapFilterLabel, task.CapPause, task.CapArtifacts, task.CapBackup, task.CapDrain,
+	task.CapFilterKind, task.CapFilterLabel, task.CapPause, task.CapArtifacts, task.CapBackup, task.CapDrain, task.CapStdin,
 }
 
 // Info implements task.Service.
@@ -44,6 +44,7 @@ func (e *Engine) warnings() []string {
 	if e.store.Full() {
 		warnings = append(warnings, "the disk is full: new tasks are refused until there is space; what runs goes on")
 	}
+	warnings = append(warnings, e.unwatchedWarnings()...)
 	return append(warnings, e.store.Info().Quarantined...)
 }
 

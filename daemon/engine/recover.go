@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"durable/daemon/store"
 	"durable/ipc/task"
@@ -17,34 +18,41 @@ const recoverBatch = 256
 // once, before Run and before anybody is served.
 //
 // A task that is found running had an attempt in a process that is gone (the lock on the state
-// folder says so): it was interrupted, or, where a cancel had been acknowledged, it is cancelled.
+// folder says so): it was interrupted, or, where a cancel had been acknowledged, it is cancelled. The work of a
+// Survivor may go on, or have ended, or never have begun: Recover makes its attempt known, as one that is adopted,
+// and Run calls the kind's Run for it, which finds out.
 func (e *Engine) Recover(ctx context.Context) error {
-	recovered := 0
-	for {
-		n, err := e.recoverSome(ctx)
-		if err != nil {
-			return fmt.Errorf("recover: %w", err)
-		}
-		recovered += n
-		if n < recoverBatch {
+	var ids []task.ID // no more than have run at once
+	err := e.store.View(func(tx *store.Tx) (err error) {
+		ids, err = tx.ByStatus(task.StatusRunning, math.MaxInt)
+		return err
+	})
+	var settled, adopted int
+	for chunk := range slices.Chunk(ids, recoverBatch) {
+		var left []store.Record
+		if left, err = e.recoverSome(ctx, chunk); err != nil {
 			break
 		}
+		for _, rec := range left {
+			e.adopt(rec)
+		}
+		settled, adopted = settled+len(chunk)-len(left), adopted+len(left)
 	}
-	if recovered > 0 {
-		e.log.Info("recovered tasks whose attempt was interrupted", "tasks", recovered)
+	if err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	if len(ids) > 0 {
+		e.log.Info("recovered tasks that had an attempt under way", "interrupted", settled, "adopted", adopted)
 	}
 	e.cfg.Hook("recover.done")
 	return e.announce(ctx, fmt.Sprintf("durabled %s started", e.cfg.Identity.Version))
 }
 
-func (e *Engine) recoverSome(ctx context.Context) (n int, err error) {
+// recoverSome settles the tasks of a chunk, and returns those whose attempt may go on.
+func (e *Engine) recoverSome(ctx context.Context, chunk []task.ID) (left []store.Record, err error) {
 	err = e.update(ctx, store.Essential, func(tx *store.Tx) error {
-		ids, err := tx.ByStatus(task.StatusRunning, recoverBatch)
-		if err != nil {
-			return err
-		}
-		n = len(ids)
-		for _, id := range ids {
+		left = left[:0]
+		for _, id := range chunk {
 			rec, err := tx.Task(id)
 			if errors.Is(err, task.Internal) {
 				continue // cannot be read: the store sets it aside, and it must stop nothing else
@@ -52,13 +60,19 @@ func (e *Engine) recoverSome(ctx context.Context) (n int, err error) {
 			if err != nil {
 				return err
 			}
-			if err := e.settle(tx, rec, interrupted(rec)); err != nil {
+			if rec.Survives {
+				err = e.claimLeft(tx, rec)
+				left = append(left, *rec)
+			} else {
+				err = e.settle(tx, rec, interrupted(rec))
+			}
+			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return n, err
+	return left, err
 }
 
 // interrupted is the end of an attempt that nobody saw.

@@ -31,17 +31,11 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 			WithHint("durablectl cancel %d first, or wait for its end", old.Task.Number)
 	}
 	spec := specOf(old.Task)
-	plan := job.Plan{Title: old.Task.Title, Params: old.Task.Params, Retry: old.Task.Retry}
 	// What has completed has nothing left to go on with: its repetition begins anew.
 	fresh := req.Fresh || old.Task.Status == task.StatusCompleted
-	if fresh {
-		kind, err := e.kind(spec.Kind)
-		if err != nil {
-			return task.Task{}, err
-		}
-		if plan, err = kind.Prepare(ctx, spec); err != nil {
-			return task.Task{}, refusedAnew(old.Task, err)
-		}
+	plan, err := e.planAgain(ctx, old.Task, fresh, req.Env)
+	if err != nil {
+		return task.Task{}, err
 	}
 	rec := newRecord(spec, plan, owner, e.cfg.Host)
 	rec.Task.RetryOf = old.Task.ID
@@ -51,6 +45,28 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 	return e.create(ctx, rec, plan.Secrets, once, func(tx *store.Tx, made *store.Record) error {
 		return linkRetry(tx, old.Task.ID, made, fresh)
 	})
+}
+
+// planAgain makes the plan of a repetition. A Reviver always makes it itself: the old task's secrets are gone.
+// Any other kind is asked only where the work begins anew.
+func (e *Engine) planAgain(ctx context.Context, old task.Task, fresh bool, env map[string]string) (job.Plan, error) {
+	kind, err := e.kind(old.Kind)
+	reviver, ok := kind.(job.Reviver)
+	switch {
+	case err != nil:
+		return job.Plan{}, err
+	case ok:
+		return reviver.Revive(ctx, old, env)
+	case len(env) > 0:
+		return job.Plan{}, task.Errorf(task.InvalidArgument, "env: a job of kind %s takes no environment", old.Kind)
+	case !fresh:
+		return job.Plan{Title: old.Title, Params: old.Params, Retry: old.Retry}, nil
+	}
+	plan, err := kind.Prepare(ctx, specOf(old))
+	if err != nil {
+		return job.Plan{}, refusedAnew(old, err)
+	}
+	return plan, nil
 }
 
 // refusedAnew is err of a repetition from the beginning. The kind's own hint may name parameters to

@@ -175,16 +175,19 @@ func TestDrainHoldsTheQueueBack(t *testing.T) {
 }
 
 func TestUnsupportedIsSaidNotIgnored(t *testing.T) {
-	h := newHouse(t, ok).up()
+	tidy := cleaner{script{name: "tidy", run: ok.run}, func(task.Task) error { return nil }}
+	h := newHouse(t, ok, tidy).up()
 	later := time.Now().Add(time.Hour)
 	for _, spec := range []task.Spec{
 		{Kind: "ok", Queue: "gpu"}, {Kind: "ok", RunAt: &later}, {Kind: "ok", DependsOn: []task.ID{"x"}},
-		{Kind: "ok", ParentID: "x"}, {Kind: "ok", ExpiresAt: &later}, {Kind: "ok", Restart: task.RestartAlways},
+		{Kind: "ok", ParentID: "x"}, {Kind: "ok", ExpiresAt: &later},
 	} {
 		_, err := h.Submit(t.Context(), spec, "")
 		wantCode(t, err, task.Unimplemented)
 	}
-	_, err := h.Approve(t.Context(), "1", task.ApproveRequest{}, "")
+	_, err := h.Submit(t.Context(), task.Spec{Kind: "tidy", Restart: task.RestartAlways}, "")
+	wantCode(t, err, task.InvalidArgument) // its positions are for one success
+	_, err = h.Approve(t.Context(), "1", task.ApproveRequest{}, "")
 	wantCode(t, err, task.Unimplemented)
 }
 

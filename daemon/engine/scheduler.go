@@ -36,6 +36,7 @@ func (e *Engine) schedule(ctx context.Context) error {
 		case <-e.wake:
 		case <-timer.C:
 		}
+		e.adoptLate(ctx)
 		next, err := e.pickUp(ctx)
 		if err != nil {
 			if e.storeFailed() {
@@ -181,16 +182,20 @@ func ready(tx *store.Tx) (int, error) {
 // begin moves a queued record into its next attempt. A task whose kind this daemon does not have is paused:
 // an upgrade or a changed configuration may bring the kind back.
 func (e *Engine) begin(tx *store.Tx, rec *store.Record) (bool, error) {
-	if _, ok := e.kinds[rec.Task.Kind]; !ok {
+	kind, ok := e.kinds[rec.Task.Kind]
+	if !ok {
 		if err := step(rec, task.TriggerPause); err != nil {
 			return false, err
 		}
 		rec.Task.Reason = task.ReasonKindUnknown
 		return false, tx.Put(rec, task.EventStatus)
 	}
-	// Jobs of this process are running as soon as they are started; a program is not.
-	for _, trigger := range []task.Trigger{task.TriggerStart, task.TriggerRun} {
-		if err := step(rec, trigger); err != nil {
+	_, rec.Survives = kind.(job.Survivor)
+	if err := step(rec, task.TriggerStart); err != nil {
+		return false, err
+	}
+	if !rec.Survives { // a job of this process is running as soon as it is started; a program is not
+		if err := step(rec, task.TriggerRun); err != nil {
 			return false, err
 		}
 	}
@@ -208,17 +213,23 @@ func (e *Engine) begin(tx *store.Tx, rec *store.Record) (bool, error) {
 // start runs a claimed attempt.
 func (e *Engine) start(rec store.Record) {
 	a := newAttempt(e, rec)
+	e.attach(a)
+	e.started.Add(1)
+	e.group.Go(a.run)
+}
+
+// attach makes an attempt known to those who may end it.
+func (e *Engine) attach(a *attempt) {
+	id := a.rec.Task.ID
 	e.mu.Lock()
-	e.running[rec.Task.ID] = a
+	e.running[id] = a
 	stopping := e.stopping
 	e.mu.Unlock()
-	e.started.Add(1)
 	if stopping {
 		a.end(job.ErrStop)
 	}
-	e.group.Go(a.run)
-	// A cancel that was committed after the claim and before the line above found nobody to tell.
-	if rec, err := e.record(rec.Task.ID.Ref()); err == nil && rec.Task.Phase == task.PhaseStopping {
+	// A cancel that was committed before the attempt was known found nobody to tell.
+	if rec, err := e.record(id.Ref()); err == nil && rec.Task.Phase == task.PhaseStopping {
 		a.end(job.ErrCancelled)
 	}
 }

@@ -25,7 +25,7 @@ func (e *Engine) Submit(ctx context.Context, spec task.Spec, key task.Key) (task
 		return task.Task{}, err
 	}
 	spec.Kind = kind.Describe().Name
-	if err := unsupported(spec); err != nil {
+	if err := unsupported(spec, kind); err != nil {
 		return task.Task{}, err
 	}
 	once, err := newOnce(owner, "submit", key, spec)
@@ -109,7 +109,11 @@ func (e *Engine) kind(name string) (job.Kind, error) {
 }
 
 // unsupported refuses what this engine has no machinery for yet: silence would be a lie.
-func unsupported(s task.Spec) error {
+func unsupported(s task.Spec, kind job.Kind) error {
+	if _, ok := kind.(job.Cleaner); ok && s.Restart == task.RestartAlways {
+		return task.Errorf(task.InvalidArgument, "restart=%s: a job of kind %s has nothing left to do once it has completed", s.Restart, s.Kind).
+			WithHint("restart=%s goes on after errors", task.RestartOnFailure)
+	}
 	field := ""
 	switch {
 	case s.Queue != "" && s.Queue != task.DefaultQueue:
@@ -122,8 +126,6 @@ func unsupported(s task.Spec) error {
 		field = "parent_id"
 	case s.ExpiresAt != nil:
 		field = "expires_at"
-	case s.Restart == task.RestartAlways || s.Restart == task.RestartOnFailure:
-		field = "restart=" + string(s.Restart)
 	default:
 		return nil
 	}

@@ -160,6 +160,9 @@ func (e *Engine) Forget(ctx context.Context, ref task.Ref) error {
 			return task.Errorf(task.FailedPrecondition, "task %d is %s", rec.Task.Number, describe(rec.Task)).
 				WithHint("durablectl cancel %d first", rec.Task.Number)
 		}
+		if err := e.heirs(tx, rec.Task); err != nil {
+			return err
+		}
 		id = rec.Task.ID
 		return tx.Delete(id)
 	})

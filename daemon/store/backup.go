@@ -153,7 +153,7 @@ func rewrite(ctx context.Context, from, to string, e edit) (err error) {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
-	return syncDir(filepath.Dir(to))
+	return SyncDir(filepath.Dir(to))
 }
 
 // copier puts what it is given in chunks.

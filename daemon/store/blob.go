@@ -48,6 +48,15 @@ func (tx *Tx) PutCheckpoint(id task.ID, data []byte) error {
 	return tx.put(bCheckpoints, key[:], value)
 }
 
+// DropCheckpoint removes the task's position: its next attempt begins anew. It writes no event.
+func (tx *Tx) DropCheckpoint(id task.ID) error {
+	key, ok := key16(id)
+	if !ok {
+		return errNoTask(id)
+	}
+	return tx.deleteIfThere(bCheckpoints, key[:])
+}
+
 // parseCheckpoint splits an entry. The description has a seal of its own, so that a list of tasks need not
 // read through all their data.
 func parseCheckpoint(key uuid.UUID, value []byte) (c checkpoint, data []byte, err error) {

@@ -21,8 +21,8 @@ func ownerOf(fi fs.FileInfo) (uid int, ok bool) {
 func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 func isNotDir(err error) bool   { return errors.Is(err, syscall.ENOTDIR) }
 
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
+// SyncDir makes the names in dir durable.
+func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -20,6 +20,9 @@ type Record struct {
 	Interruptions int
 	// Nonce tells the current attempt from any other that has ever been.
 	Nonce string
+	// Survives: the current attempt is one of a job.Survivor, whose work goes on without the daemon. It says
+	// nothing of a task that is not running.
+	Survives bool
 	// CleanPending: the task has ended, but its kind has not cleaned up after it yet.
 	CleanPending bool
 	// Keys are the idempotency entries that name the task; [Tx.PutKey] adds to them.
@@ -140,6 +143,7 @@ var recordFields = newMessage(
 	whole(61, func(r *stored) *int { return &r.Interruptions }),
 	text(62, func(r *stored) *string { return &r.Nonce }),
 	list(63, func(r *stored) *[]string { return &r.Keys }, appendString, parseString),
+	boolean(64, func(r *stored) *bool { return &r.Survives }),
 )
 
 // indexedFields are those that the indexes are made of: all that a change has to know of the record

@@ -168,6 +168,6 @@ func (tx *Tx) pause(id task.ID) error {
 		t.Status, t.Phase, t.Reason = task.StatusPending, task.PhasePaused, task.ReasonRestored
 	}
 	t.Question, t.NextAttemptAt, t.UpdatedAt = nil, nil, tx.now
-	rec.Nonce = ""
+	rec.Nonce, rec.Survives = "", false
 	return tx.Put(rec, task.EventStatus)
 }

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"durable/daemon/job"
+	"durable/ipc/task"
+)
+
+// ending is what was seen of an attempt's end.
+type ending struct {
+	outcome   task.Outcome
+	result    json.RawMessage
+	err       *task.Error
+	permanent bool
+	clean     bool // the daemon saw it end: an interruption like that is no sign of a crash loop
+}
+
+// judge names the outcome. What Run returned comes first: a job that succeeded after it was told
+// to stop has succeeded. An error under a done context is that context's doing, but for two things. What became of a
+// Survivor's work is not changed by the daemon's leave; and no timeout of ours takes a machine down.
+func judge(ctx context.Context, survives bool, result json.RawMessage, err error) ending {
+	if err == nil {
+		return ending{outcome: task.OutcomeSucceeded, result: result, clean: true}
+	}
+	end := ending{outcome: seen(err), err: shortened(task.AsError(err)), permanent: job.IsPermanent(err)}
+	down := end.outcome == task.OutcomeInterrupted
+	end.clean = !down
+	if ctx.Err() == nil || errors.Is(err, task.Internal) {
+		return end
+	}
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, job.ErrStop):
+		if !survives || errors.Is(err, job.ErrStop) || errors.Is(err, context.Canceled) {
+			end.outcome = task.OutcomeInterrupted
+		}
+	case errors.Is(cause, job.ErrCancelled):
+		end.outcome = task.OutcomeCancelled
+	case errors.Is(cause, job.ErrTimeout) && !down:
+		end.outcome = task.OutcomeTimedOut
+		end.err = task.Errorf(task.Unavailable, "timed out").WithHint("raise the timeout: durablectl start ... --timeout 2h")
+	}
+	return end
+}
+
+// seen is the outcome that Run gave to its error. It can say only what it may have seen.
+func seen(err error) task.Outcome {
+	switch o := job.OutcomeOf(err); o {
+	case task.OutcomeSignaled, task.OutcomeLost, task.OutcomeInterrupted:
+		return o
+	}
+	return task.OutcomeFailed
+}
+
+// shortened bounds what the record has to carry of an error. The job may still hold err itself.
+func shortened(err *task.Error) *task.Error {
+	if len(err.Message) <= MaxError {
+		return err
+	}
+	short := *err
+	short.Message = strings.ToValidUTF8(err.Message[:MaxError], "") + " ..."
+	return &short
+}
