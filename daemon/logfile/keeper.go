@@ -40,6 +40,7 @@ type Keeper struct {
 	markedAt               time.Time
 	times                  int64 // where the next mark is written
 	toldOfMarks, toldOfCut bool
+	drop                   func(f *os.File, offset, length int64) error // punchHole, outside of tests
 }
 
 // NewKeeper returns the keeper of the log at path, which need not exist yet. A limit of 0 or less is none.
@@ -48,7 +49,7 @@ func NewKeeper(path string, limit int64) *Keeper {
 		limit = max(limit, MinLimit)
 	}
 	head := min(limit/4, maxHead) / block * block
-	return &Keeper{path: path, limit: limit, head: head, tail: limit - head}
+	return &Keeper{path: path, limit: limit, head: head, tail: limit - head, drop: punchHole}
 }
 
 // Check sees what was written since the last call: it puts a mark if the last one is [MarkInterval] old, and cuts the
@@ -157,7 +158,7 @@ func (k *Keeper) punch(h Hole) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	return punchHole(f, h.From, h.To-h.From)
+	return k.drop(f, h.From, h.To-h.From)
 }
 
 func (k *Keeper) writeHole(h Hole, now time.Time) error {
