@@ -358,3 +358,37 @@ func FuzzMark(f *testing.F) {
 		}
 	})
 }
+
+func FuzzTail(f *testing.F) {
+	f.Add("a\nb\nc\n", 2)
+	f.Add("", 1)
+	f.Add("no newline", 1)
+	f.Add("\n\n\n", 2)
+	f.Add(strings.Repeat("x", 70000)+"\ny", 1)
+	path := filepath.Join(f.TempDir(), "log")
+	f.Fuzz(func(t *testing.T, text string, lines int) {
+		if lines <= 0 || lines > 1000 {
+			return
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		got, err := log.Tail(int64(len(text)), lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := strings.SplitAfter(text, "\n")
+		if all[len(all)-1] == "" {
+			all = all[:len(all)-1]
+		}
+		want := strings.Join(all[max(0, len(all)-lines):], "")
+		if text[got:] != want {
+			t.Errorf("last %d lines of %.60q: got %.60q, want %.60q", lines, text, text[got:], want)
+		}
+	})
+}
