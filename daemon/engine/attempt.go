@@ -81,7 +81,7 @@ func (a *attempt) run() {
 		return
 	}
 	close(a.returned)
-	a.out.close()
+	a.out.close(false)
 	done, err := e.finish(a, judge(a.ctx, a.survives, result, err))
 	e.mu.Lock()
 	delete(e.running, id)
@@ -104,7 +104,7 @@ func (a *attempt) leave() {
 	a.mu.Lock()
 	a.detached = true
 	a.mu.Unlock()
-	a.out.leave()
+	a.out.close(true)
 }
 
 // watchTries is how often Run of a Survivor may panic before its attempt is given up as lost, watchPause the
