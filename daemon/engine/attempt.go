@@ -32,7 +32,7 @@ var _ job.Host = (*attempt)(nil)
 func newAttempt(e *Engine, rec store.Record) *attempt {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &attempt{
-		e: e, rec: rec, kind: e.kinds[rec.Task.Kind], ctx: ctx, cancel: cancel,
+		e: e, rec: rec, kind: e.kinds.named(rec.Task.Kind), ctx: ctx, cancel: cancel,
 		out: newLogFile(e.logPath(rec.Task.ID, rec.Task.Attempt)),
 	}
 }

@@ -35,7 +35,7 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 	// What has completed has nothing left to go on with: its repetition begins anew.
 	fresh := req.Fresh || old.Task.Status == task.StatusCompleted
 	if fresh {
-		kind, err := e.kind(spec.Kind)
+		kind, err := e.kinds.find(spec.Kind)
 		if err != nil {
 			return task.Task{}, err
 		}
@@ -44,6 +44,13 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 		}
 	}
 	rec := newRecord(spec, plan, owner, e.cfg.Host)
+	effects := plan.Effects
+	if len(effects) == 0 {
+		effects = old.Effects // what goes on does what it did
+	}
+	if err := e.judge(ctx, &rec, effects); err != nil {
+		return task.Task{}, err
+	}
 	rec.Task.RetryOf = old.Task.ID
 	if !fresh {
 		rec.Task.RootID = old.Task.RootID

@@ -184,7 +184,7 @@ func TestUnsupportedIsSaidNotIgnored(t *testing.T) {
 		_, err := h.Submit(t.Context(), spec, "")
 		wantCode(t, err, task.Unimplemented)
 	}
-	_, err := h.Approve(t.Context(), "1", task.ApproveRequest{}, "")
+	_, err := h.Reload(t.Context())
 	wantCode(t, err, task.Unimplemented)
 }
 
