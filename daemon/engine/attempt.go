@@ -41,7 +41,7 @@ var _ job.Host = (*attempt)(nil)
 func newAttempt(e *Engine, rec store.Record) *attempt {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	a := &attempt{
-		e: e, rec: rec, kind: e.kinds[rec.Task.Kind], survives: rec.Survives, phase: rec.Task.Phase, ctx: ctx, cancel: cancel,
+		e: e, rec: rec, kind: e.kinds.named(rec.Task.Kind), survives: rec.Survives, phase: rec.Task.Phase, ctx: ctx, cancel: cancel,
 		out:   newLogFile(e.logPath(rec.Task.ID, rec.Task.Attempt)),
 		input: make(chan struct{}, 1), returned: make(chan struct{}),
 	}

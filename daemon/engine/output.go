@@ -82,7 +82,7 @@ func checkLog(t task.Task, q task.LogQuery, streams []string) error {
 
 // streams returns what an attempt of a kind writes, the main one first; nil for a kind that there is not (any more).
 func (e *Engine) streams(kind string) []string {
-	k := e.kinds[kind]
+	k := e.kinds.named(kind)
 	if k == nil {
 		return nil
 	}
