@@ -21,10 +21,10 @@ import (
 
 // policies are the words of the policy, and what each means.
 var policies = map[string]string{
-	"allow": "whatever is asked for runs",
-	"ask":   "a person is asked each time, unless it was allowed always",
-	"list":  "only the programs and folders listed in the file run",
-	"deny":  "nothing runs",
+	"allow": "whatever an MCP host asks for runs",
+	"ask":   "you are asked about what an MCP host would run, unless it was allowed always",
+	"list":  "an MCP host runs only the programs and folders listed in the file",
+	"deny":  "an MCP host runs no programs",
 }
 
 var policyWords = []string{"allow", "ask", "list", "deny"}
@@ -39,11 +39,11 @@ type policyShown struct {
 func newPolicy(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "policy [allow|ask|list|deny|show]",
-		Short: "Say what tasks may run",
-		Long: `Say what becomes of a task that would run a program or overwrite a file: allow it, ask a person,
-allow only what is listed, or deny it. Without a setting, what durablectl asks for is allowed, and
-what an MCP host asks for is asked about. The setting is the line commands of [policy] in the
-configuration file, which the daemon reads again at once.
+		Short: "Say what MCP hosts may run",
+		Long: `Say what becomes of a task that an MCP host starts and that would run a program or overwrite a file:
+allow it, ask you (which is so without a setting), allow only what is listed, or deny it. What you
+start with durablectl is yours and not asked about. The setting is the line commands of [policy] in
+the configuration file, which the daemon reads again at once.
 
 To change it takes a terminal, and is refused inside a task: this is a person's decision.`,
 		Args:      atMost(1),
@@ -91,7 +91,7 @@ func (c *cli) showPolicy(file string) error {
 	}
 	return c.print(shown, func(render.Screen) string {
 		if shown.Commands == "" {
-			return fmt.Sprintf("not set in %s: allow for durablectl, ask for MCP hosts\n", render.Clean(file))
+			return fmt.Sprintf("not set in %s, which means ask: you are asked about what an MCP host would run\n", render.Clean(file))
 		}
 		return fmt.Sprintf("%s: %s (%s)\n", shown.Commands, policies[shown.Commands], render.Clean(file))
 	})

@@ -62,12 +62,16 @@ func program(t task.Task) (string, json.RawMessage) {
 	}
 	var words []string
 	var script string
+	var shell bool
+	_ = json.Unmarshal(params["shell"], &shell)
 	switch {
 	case json.Unmarshal(params["script"], &script) == nil && script != "":
 		delete(params, "script")
 	case json.Unmarshal(params["command"], &words) == nil && len(words) > 0:
 		for i := range words {
-			words[i] = quote(words[i])
+			if !shell { // a line for the shell is shown as it is
+				words[i] = quote(words[i])
+			}
 		}
 		script = strings.Join(words, " ")
 		delete(params, "command")
