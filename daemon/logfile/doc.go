@@ -1,0 +1,6 @@
+// Package logfile has the files that programs write their output to.
+//
+// # Design
+//
+// A stub: what the holder of a command calls.
+package logfile
