@@ -24,10 +24,17 @@ func parse(data []byte) (fields, error) {
 	return f, nil
 }
 
-func (f fields) text(name string) string   { return f[name].text }
-func (f fields) list(name string) []string { return f[name].list }
-func (f fields) number(name string) int64  { return f[name].number }
-func (f fields) flag(name string) bool     { return f[name].number == 1 && f[name].kind == kindBool }
+func (f fields) text(name string) string { return f[name].text }
+
+func (f fields) list(name string) []string {
+	if f[name].kind != kindList {
+		return nil
+	}
+	return f[name].list
+}
+
+func (f fields) number(name string) int64 { return f[name].number }
+func (f fields) flag(name string) bool    { return f[name].number == 1 && f[name].kind == kindBool }
 
 func (f fields) int(name string) int {
 	if n := f[name].number; n >= math.MinInt32 && n <= math.MaxInt32 {
