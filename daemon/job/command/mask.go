@@ -3,6 +3,7 @@ package command
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -46,29 +47,32 @@ func replaceNamed(re *regexp.Regexp, text string) string {
 	})
 }
 
-// maskArgs returns args for people to see: each by itself, and those that stand behind a name of a secret.
+// maskArgs returns args for people to see: each by itself, and those that stand behind a name of a secret. What a
+// shell reads is a text.
 func maskArgs(args []string, shell bool) []string {
-	if shell || len(args) == 0 {
-		out := make([]string, len(args))
-		for i, arg := range args {
-			out[i] = Mask(arg)
-		}
+	out := make([]string, len(args))
+	if len(args) == 0 {
 		return out
 	}
-	short := shortFlags(args[0])
-	out := []string{Mask(args[0])}
-	for i := 1; i < len(args); i++ {
-		arg := args[i]
-		before := args[i-1]
-		switch {
-		case i > 1 && isSecretFlag(before) && !strings.HasPrefix(arg, "-"):
-			out = append(out, masked)
-		case i > 1 && short[before]:
-			out = append(out, maskShort(before, arg))
-		case len(arg) > 2 && short[arg[:2]]:
-			out = append(out, arg[:2]+maskShort(arg[:2], arg[2:]))
+	program := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+	shell = shell || slices.Contains([]string{"sh", "bash", "zsh", "dash", "ksh", "fish"}, program)
+	short := shortFlags(program)
+	for i, arg := range args {
+		before := ""
+		if i > 1 {
+			before = args[i-1]
+		}
+		switch attached := len(arg) > 2 && short[arg[:2]] != 0; {
+		case i == 0 || shell:
+			out[i] = Mask(arg)
+		case short[before] == separate:
+			out[i] = maskShort(before, arg)
+		case attached:
+			out[i] = arg[:2] + maskShort(arg[:2], arg[2:])
+		case isSecretFlag(before) && !strings.HasPrefix(arg, "-") && (len(before) < 2 || short[before[:2]] == 0):
+			out[i] = masked
 		default:
-			out = append(out, maskArg(arg))
+			out[i] = maskArg(arg)
 		}
 	}
 	return out
@@ -86,17 +90,23 @@ func isSecretFlag(arg string) bool {
 	return strings.HasPrefix(arg, "-") && !strings.Contains(arg, "=") && secretWord.MatchString(arg) && !noSecret.MatchString(arg)
 }
 
+// How a flag's value is given: -pVALUE alone, or also -p VALUE.
+const (
+	attachedOnly = 1
+	separate     = 2
+)
+
 // shortFlags are flags of well-known programs whose value is a password. -p alone means too many things.
-func shortFlags(program string) map[string]bool {
-	switch strings.TrimSuffix(filepath.Base(program), ".exe") {
+func shortFlags(program string) map[string]int {
+	switch program {
 	case "mysql", "mysqldump", "mysqladmin", "mysqlimport", "mariadb", "mariadb-dump", "mariadb-admin":
-		return map[string]bool{"-p": true}
+		return map[string]int{"-p": attachedOnly}
 	case "sshpass":
-		return map[string]bool{"-p": true}
+		return map[string]int{"-p": separate}
 	case "redis-cli":
-		return map[string]bool{"-a": true}
-	case "curl", "wget", "http":
-		return map[string]bool{"-u": true, "--user": true, "-a": true}
+		return map[string]int{"-a": separate}
+	case "curl":
+		return map[string]int{"-u": separate, "--user": separate}
 	}
 	return nil
 }

@@ -14,7 +14,27 @@ import (
 )
 
 // runner runs orders: what the kinds of this package have in common.
-type runner struct{ opts Options }
+type runner struct {
+	opts   Options
+	holder holder
+}
+
+// holder starts programs and finds them again: a shim.Launcher, but for tests.
+type holder interface {
+	Start(ctx context.Context, dir string, spec shim.Spec) (process, error)
+	Recover(ctx context.Context, dir, nonce string) (process, shim.Verdict, error)
+}
+
+// launcher makes interfaces of a shim.Launcher's results.
+type launcher struct{ shim.Launcher }
+
+func (l launcher) Start(ctx context.Context, dir string, spec shim.Spec) (process, error) {
+	return l.Launcher.Start(ctx, dir, spec)
+}
+
+func (l launcher) Recover(ctx context.Context, dir, nonce string) (process, shim.Verdict, error) {
+	return l.Launcher.Recover(ctx, dir, nonce)
+}
 
 func newRunner(opts Options) runner {
 	if opts.Tools == "" {
@@ -22,7 +42,7 @@ func newRunner(opts Options) runner {
 			opts.Tools = filepath.Dir(self)
 		}
 	}
-	return runner{opts}
+	return runner{opts, launcher{opts.Launcher}}
 }
 
 // base is the environment of a program whose caller brought none.
@@ -81,7 +101,7 @@ func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) 
 	if j.Adopted() {
 		return a.adopt(ctx)
 	}
-	p, err := r.opts.Launcher.Start(ctx, at.attempt, r.spec(ctx, j, o, at))
+	p, err := r.holder.Start(ctx, at.attempt, r.spec(ctx, j, o, at))
 	switch {
 	case errors.Is(err, shim.ErrNotExecuted) && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -154,7 +174,7 @@ const (
 func (a *attempt) recover(ctx context.Context) (process, shim.Verdict, error) {
 	deadline := time.Time{}
 	for pause := recoverPause; ; pause = min(2*pause, recoverMost) {
-		p, verdict, err := a.opts.Launcher.Recover(context.WithoutCancel(ctx), a.at.attempt, nonce(a.j))
+		p, verdict, err := a.holder.Recover(context.WithoutCancel(ctx), a.at.attempt, nonce(a.j))
 		if err == nil {
 			return p, verdict, nil
 		}
