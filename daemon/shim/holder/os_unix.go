@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ var harmless = []os.Signal{
 }
 
 func (s *signals) notify() {
+	closeInherited()
 	_, _ = unix.Setsid() // whoever starts us by hand may not have done it
 	s.child, s.written = make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(s.child, unix.SIGCHLD)
@@ -34,6 +36,26 @@ func (s *signals) notify() {
 	for n := unix.Signal(1); n < 32; n++ {
 		if n != unix.SIGURG && signal.Ignored(n) { // by who started the daemon: nohup
 			signal.Notify(make(chan os.Signal, 1), n)
+		}
+	}
+}
+
+// closeInherited closes what the daemon was given by whoever started it, and gave to us without knowing: a host's pipe
+// must not stay open for as long as a program runs. What is ours is closed on exec; what is not, is not.
+func closeInherited() {
+	dir, err := os.Open("/dev/fd")
+	if err != nil {
+		return
+	}
+	names, _ := dir.Readdirnames(-1)
+	_ = dir.Close()
+	for _, name := range names {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd < 3 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
 		}
 	}
 }
