@@ -15,6 +15,7 @@ import (
 
 	"durable/daemon/engine"
 	"durable/daemon/job"
+	"durable/daemon/logfile/watch"
 	"durable/daemon/store"
 	"durable/ipc/localapi"
 	"durable/ipc/socket"
@@ -97,7 +98,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 			err = errors.Join(err, fmt.Errorf("close store: %w", closing))
 		}
 	}()
-	eng := d.engine(st)
+	watcher := watch.New(d.log)
+	defer watcher.Close()
+	eng := d.engine(st, watcher)
 	committed.Store(eng)
 	if err := eng.Recover(ctx); err != nil {
 		return err
@@ -105,11 +108,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	return d.serve(ctx, eng)
 }
 
-func (d *Daemon) engine(st *store.Store) *engine.Engine {
+func (d *Daemon) engine(st *store.Store, watcher *watch.Watcher) *engine.Engine {
 	host, _ := os.Hostname() // a name for people; none is no reason not to start
 	return engine.New(engine.Config{
 		Store: st, Kinds: d.cfg.Kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
-		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook,
+		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook, Watcher: watcher,
 		Identity: engine.Identity{Version: task.Version(), Lives: d.cfg.Lives, Paths: task.Paths{
 			Socket: d.cfg.Paths.Socket, State: d.cfg.Paths.State, Store: d.cfg.Paths.Store, Config: d.cfg.Paths.Config,
 		}},

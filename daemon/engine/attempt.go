@@ -52,7 +52,7 @@ func (a *attempt) run() {
 	e.cfg.Hook("run.before")
 	result, err := a.perform()
 	e.cfg.Hook("run.returned")
-	a.out.close()
+	a.out.close(errors.Is(err, job.ErrDetached))
 	done, err := e.finish(a, judge(a.ctx, result, err))
 	e.mu.Lock()
 	delete(e.running, id)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"durable/daemon/job"
+	"durable/daemon/logfile/watch"
 	"durable/daemon/store"
 	"durable/ipc/task"
 )
@@ -38,6 +39,8 @@ type Config struct {
 	StopGrace time.Duration
 	// Host names this machine in records.
 	Host string
+	// Watcher tells of what programs write; nil: the engine has one of its own, and closes it at the end of Run.
+	Watcher *watch.Watcher
 	// Identity is what Info says besides the engine's own.
 	Identity Identity
 	// Shutdown is called once for each accepted Shutdown request.
@@ -79,6 +82,8 @@ type Engine struct {
 	kinds map[string]job.Kind
 	log   *slog.Logger
 	began time.Time
+
+	watcher *watch.Watcher
 
 	wake  chan struct{} // capacity 1: something may be ready, or a slot free
 	hub   *hub
@@ -125,6 +130,9 @@ func New(cfg Config) *Engine {
 		wake: make(chan struct{}, 1), hub: newHub(),
 		running: map[task.ID]*attempt{}, waiters: map[task.ID]*waiter{}, fatal: make(chan error, 1),
 	}
+	if e.watcher = cfg.Watcher; e.watcher == nil {
+		e.watcher = watch.New(e.log)
+	}
 	e.live = newProgressBook(e.flushLater)
 	e.disk.root = cfg.TasksDir
 	for _, k := range cfg.Kinds {
@@ -157,6 +165,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	left := e.drain()
 	e.live.stop()
 	e.hub.close()
+	if e.cfg.Watcher == nil {
+		e.watcher.Close()
+	}
 	switch {
 	case err != nil:
 		return err

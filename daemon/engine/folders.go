@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"durable/daemon/logfile"
 	"durable/daemon/store"
 	"durable/ipc/task"
 )
@@ -16,7 +17,8 @@ import (
 // Below Config.TasksDir each task that has left anything there has a folder:
 //
 //	ID/                  the task's UUID
-//	    1/log            what attempt 1 wrote
+//	    1/log            what attempt 1 wrote; log.times, log.cut: see the package logfile
+//	    1/stdout         and what else a kind's attempts write, its [task.KindInfo.Streams]
 //	    artifacts/       what the task left as its result
 //	    work/            what it needs between attempts
 //
@@ -98,7 +100,7 @@ func folderSize(root string) (total int64) {
 			return nil // what goes away while we look does not count
 		}
 		if info, err := d.Info(); err == nil {
-			total += info.Size()
+			total += logfile.Allocated(info)
 		}
 		return nil
 	})
