@@ -11,13 +11,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"durable/daemon/job/command"
 	"durable/ipc/task"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // spec returns a submit with these parameters.
 func spec(t *testing.T, params map[string]any) task.Spec {
