@@ -15,6 +15,7 @@ import (
 
 	"durable/daemon/engine"
 	"durable/daemon/job"
+	"durable/daemon/job/command"
 	"durable/daemon/logfile/watch"
 	"durable/daemon/store"
 	"durable/ipc/localapi"
@@ -25,7 +26,7 @@ import (
 // Config is what a Daemon is made of.
 type Config struct {
 	Paths socket.Paths
-	// Kinds are what it can run; nil is [Kinds].
+	// Kinds are what it can run besides commands; nil is [Kinds].
 	Kinds []job.Kind
 	// Slots is how many attempts run at once; 0 is engine.DefaultSlots.
 	Slots int
@@ -44,6 +45,7 @@ type Daemon struct {
 	cfg      Config
 	log      *slog.Logger
 	shutdown chan task.ShutdownRequest // capacity 1
+	limits   command.Limits            // of user-defined kinds: they outlive a reload
 }
 
 // shutdownGrace is how long requests that are under way have, after the engine has ended.
@@ -100,7 +102,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}()
 	watcher := watch.New(d.log)
 	defer watcher.Close()
-	eng := d.engine(st, watcher)
+	kinds, err := d.kinds(d.commandOptions(watcher, nil), nil)
+	if err != nil {
+		return err
+	}
+	eng := d.engine(st, kinds, watcher)
 	committed.Store(eng)
 	if err := eng.Recover(ctx); err != nil {
 		return err
@@ -108,10 +114,10 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	return d.serve(ctx, eng)
 }
 
-func (d *Daemon) engine(st *store.Store, watcher *watch.Watcher) *engine.Engine {
+func (d *Daemon) engine(st *store.Store, kinds []job.Kind, watcher *watch.Watcher) *engine.Engine {
 	host, _ := os.Hostname() // a name for people; none is no reason not to start
 	return engine.New(engine.Config{
-		Store: st, Kinds: d.cfg.Kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
+		Store: st, Kinds: kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
 		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook, Watcher: watcher,
 		Identity: engine.Identity{Version: task.Version(), Lives: d.cfg.Lives, Paths: task.Paths{
 			Socket: d.cfg.Paths.Socket, State: d.cfg.Paths.State, Store: d.cfg.Paths.Store, Config: d.cfg.Paths.Config,

@@ -133,6 +133,9 @@ func newRecord(spec task.Spec, plan job.Plan, owner task.Owner, host string) sto
 	if t.Retry == nil {
 		t.Retry = plan.Retry
 	}
+	if t.Timeout == 0 {
+		t.Timeout = plan.Timeout
+	}
 	if len(t.Params) == 0 {
 		t.Params = json.RawMessage("{}")
 	}
