@@ -15,7 +15,7 @@ import (
 var inputs sync.Mutex
 
 // Input appends to the input of the program that runs, or will run, in dir, and makes it durable. Data that lies before
-// the end of what was given already is a repetition, and must be the same. limit is how long the whole input may become; 0 is no
+// the end of what was given already is a repetition, and must be the same; task.StdinAtEnd is that end. limit is how long the whole input may become; 0 is no
 // limit. The state is that after the call, also with an error.
 func Input(dir string, req task.StdinRequest, limit int64) (task.StdinState, error) {
 	var data []byte
@@ -77,6 +77,9 @@ func appendInput(dir string, f *os.File, req task.StdinRequest, data []byte, lim
 		return task.StdinState{}, task.Errorf(task.Unavailable, "input: %w", err)
 	}
 	state := task.StdinState{Offset: info.Size(), Closed: protocol.Exists(dir, protocol.FileStdinClosed)}
+	if req.Offset < 0 { // task.StdinAtEnd
+		req.Offset = state.Offset
+	}
 	if req.Offset > state.Offset {
 		return state, task.Errorf(task.OutOfRange, "input: offset %d is beyond its end at %d", req.Offset, state.Offset).
 			WithDetail("size", state.Offset)
