@@ -15,6 +15,8 @@ import (
 
 	"durable/daemon/engine"
 	"durable/daemon/job"
+	"durable/daemon/job/command"
+	"durable/daemon/logfile/watch"
 	"durable/daemon/store"
 	"durable/ipc/localapi"
 	"durable/ipc/socket"
@@ -24,7 +26,7 @@ import (
 // Config is what a Daemon is made of.
 type Config struct {
 	Paths socket.Paths
-	// Kinds are what it can run; nil is [Kinds].
+	// Kinds are what it can run besides commands; nil is [Kinds].
 	Kinds []job.Kind
 	// Slots is how many attempts run at once; 0 is engine.DefaultSlots.
 	Slots int
@@ -43,6 +45,7 @@ type Daemon struct {
 	cfg      Config
 	log      *slog.Logger
 	shutdown chan task.ShutdownRequest // capacity 1
+	limits   command.Limits            // of user-defined kinds: they outlive a reload
 }
 
 // shutdownGrace is how long requests that are under way have, after the engine has ended.
@@ -97,7 +100,13 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 			err = errors.Join(err, fmt.Errorf("close store: %w", closing))
 		}
 	}()
-	eng := d.engine(st)
+	watcher := watch.New(d.log)
+	defer watcher.Close()
+	kinds, err := d.kinds(d.commandOptions(watcher, nil), nil)
+	if err != nil {
+		return err
+	}
+	eng := d.engine(st, kinds, watcher)
 	committed.Store(eng)
 	if err := eng.Recover(ctx); err != nil {
 		return err
@@ -105,11 +114,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	return d.serve(ctx, eng)
 }
 
-func (d *Daemon) engine(st *store.Store) *engine.Engine {
+func (d *Daemon) engine(st *store.Store, kinds []job.Kind, watcher *watch.Watcher) *engine.Engine {
 	host, _ := os.Hostname() // a name for people; none is no reason not to start
 	return engine.New(engine.Config{
-		Store: st, Kinds: d.cfg.Kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
-		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook,
+		Store: st, Kinds: kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
+		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook, Watcher: watcher,
 		Identity: engine.Identity{Version: task.Version(), Lives: d.cfg.Lives, Paths: task.Paths{
 			Socket: d.cfg.Paths.Socket, State: d.cfg.Paths.State, Store: d.cfg.Paths.Store, Config: d.cfg.Paths.Config,
 		}},

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -30,7 +31,11 @@ const (
 	// envKill is "POINT:DELAY": the process sends itself a SIGKILL at the first call of that hook point
 	// that comes later than DELAY after its start.
 	envKill = "DURABLE_TEST_KILL"
+	// envSlots is how many attempts run at once; without it testSlots.
+	envSlots = "DURABLE_TEST_SLOTS"
 )
+
+const testSlots = 24
 
 // exitOrphan is the status of a child whose test has gone.
 const exitOrphan = 86
@@ -57,12 +62,16 @@ func child() int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(exitOrphan)
 	}()
+	slots, err := strconv.Atoi(cmp.Or(os.Getenv(envSlots), strconv.Itoa(testSlots)))
+	if err != nil {
+		panic(envSlots + ": " + err.Error())
+	}
 	paths, err := socket.DefaultPaths()
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		err = daemon.New(daemon.Config{
-			Paths: paths, Slots: 24, Kinds: append(daemon.Kinds(), stubborn{}), Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
+			Paths: paths, Slots: slots, Kinds: append(daemon.Kinds(), stubborn{}), Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
 			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Ready:  func() { fmt.Println("ready") },
 		}).Run(ctx)

@@ -94,7 +94,7 @@ func serve(socket string, legacy bool, in io.ReadCloser, out, stderr io.Writer) 
 	quiet := client.New(client.Options{Socket: socket, Via: task.ViaMCP, Name: name, DialRetry: client.Never, Reconnect: quietReconnect})
 	home, _ := os.UserHomeDir()
 	server := mcpserver.New(work, mcpserver.Options{
-		Quiet: quiet, Base: stdioproxy.BaseFolder(), Home: home, Legacy: legacy, Logger: log,
+		Quiet: quiet, Kinds: func() []task.KindInfo { return client.ListedKinds(socket) }, Base: stdioproxy.BaseFolder(), Home: home, Legacy: legacy, Logger: log,
 		OnClient: func(name string) {
 			work.SetName(name)
 			quiet.SetName(name)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"durable/cmd/durablectl/internal/render"
+	"durable/ipc/client"
 	"durable/ipc/task"
 )
 
@@ -26,6 +27,10 @@ type cli struct {
 	now               func() time.Time
 	// connect returns the service at socket ("" is the usual one). It dials nothing itself.
 	connect func(socket string, how reach) task.Service
+	// terminal reports whether a person can type to us.
+	terminal func() bool
+	// kinds are those that the daemon listed last, without asking it; nil: nobody knows.
+	kinds func() []task.KindInfo
 
 	// What the global flags say.
 	socket string
@@ -40,7 +45,8 @@ func newCLI() *cli {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		screen: terminal(os.Stdout), errScreen: terminal(os.Stderr),
 		now:     time.Now,
-		connect: connect,
+		connect: connect, terminal: atTerminal,
+		kinds: func() []task.KindInfo { return client.ListedKinds("") },
 	}
 }
 

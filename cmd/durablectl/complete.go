@@ -68,6 +68,25 @@ func (c *cli) completeKinds(cmd *cobra.Command, args []string, _ string) ([]cobr
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeKindParams offers the parameters of the kind that is to be started.
+func (c *cli) completeKindParams(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	svc, ctx, cancel := c.ask(cmd)
+	defer cancel()
+	kinds, err := svc.Kinds(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, k := range kinds {
+		if k.Name == render.KindName(args[0]) {
+			return completeParams(properties(k.Schema))(cmd, args, typed)
+		}
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
 // offer sets what a flag's value can be.
 func offer(cmd *cobra.Command, flag string, values ...string) {
 	mustRegister(cmd, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))

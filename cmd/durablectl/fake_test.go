@@ -32,10 +32,17 @@ type fake struct {
 	journal []task.Event
 	// looks counts the streams and waits that were ever opened; lookedAt is what it was at the last Get.
 	looks, lookedAt int
+	// input is what was written to the tasks' programs; lost pieces are taken, and the answer is not.
+	input  map[uint64][]byte
+	closed map[uint64]bool
+	lose   int
+	// asks makes every task wait for approval; did lists what was asked besides, as text.
+	asks bool
+	did  []string
 }
 
 func newFake(state string) *fake {
-	return &fake{state: state, changed: make(chan struct{}), logs: map[uint64][]byte{}}
+	return &fake{state: state, changed: make(chan struct{}), logs: map[uint64][]byte{}, input: map[uint64][]byte{}, closed: map[uint64]bool{}}
 }
 
 // update changes something under the lock and wakes all who wait.
@@ -163,6 +170,7 @@ func (f *fake) countsLocked() map[task.Status]int {
 func (f *fake) Kinds(context.Context) ([]task.KindInfo, error) {
 	return []task.KindInfo{
 		{Name: "data_migration", Alias: "migration", Title: "Data migration", Description: "Moves records.\nExactly once.", Schema: json.RawMessage(`{"type":"object"}`)},
+		{Name: "nightly", Title: "Nightly build", Description: "Builds a branch.", UserDefined: true, Schema: json.RawMessage(nightlySchema)},
 		{Name: "noop", Title: "No operation", Description: "Does nothing.", Schema: json.RawMessage(`{"type":"object"}`)},
 	}, nil
 }
@@ -175,12 +183,18 @@ func (f *fake) Stats(context.Context) (task.Stats, error) {
 
 func (f *fake) Submit(_ context.Context, spec task.Spec, _ task.Key) (task.Task, error) {
 	switch spec.Kind {
-	case "data_migration", "noop":
+	case "data_migration", "noop", "command", "nightly":
 	default:
 		return task.Task{}, task.Errorf(task.InvalidArgument, "kind %q is not known", spec.Kind).WithHint("durablectl kinds lists them")
 	}
 	f.update(func() { f.specs = append(f.specs, spec) })
-	return f.add(task.Task{Kind: spec.Kind, Title: spec.Title, Params: spec.Params, Labels: spec.Labels, Status: task.StatusPending, Phase: task.PhaseQueued}), nil
+	t := task.Task{Kind: spec.Kind, Title: spec.Title, Params: spec.Params, Labels: spec.Labels, Status: task.StatusPending, Phase: task.PhaseQueued}
+	f.mu.Lock()
+	if f.asks {
+		t.Phase = task.PhaseAwaitingApproval
+	}
+	f.mu.Unlock()
+	return f.add(t), nil
 }
 
 func (f *fake) Get(_ context.Context, ref task.Ref) (task.Task, error) {
@@ -247,6 +261,9 @@ func (f *fake) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest, _
 	t, err := f.Get(ctx, ref)
 	if err != nil {
 		return t, err
+	}
+	if len(req.Env) > 0 {
+		f.note("retry %v", req.Env)
 	}
 	return f.add(task.Task{Kind: t.Kind, Title: t.Title, RetryOf: t.ID, Status: task.StatusPending, Phase: task.PhaseQueued}), nil
 }

@@ -12,6 +12,11 @@
 // The commands know [task.Service], not how it is reached. Only ipc/client dials, retries and resumes;
 // only commands that bring work (start) let it start a daemon.
 //
+// What is a person's to decide (approve, policy) wants a terminal and is refused inside a task: a reminder, no fence.
+// policy changes one line of the configuration file and reads the outcome again as TOML: a person's comments and
+// order stay. Rejected: to write the file anew from what was read, which loses them. self works by files alone: a
+// program may report while the daemon restarts.
+//
 // Rejected: urfave/cli (no completion with descriptions for all shells), kong (reflection where a
 // function will do), and a full-screen library for watch (one line that changes is all it shows).
 package main

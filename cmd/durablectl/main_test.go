@@ -89,7 +89,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon": startDaemon, "tasks": loadTasks, "fresh": fresh, "looking": looking, "progress": progress, "begin": begin,
-			"write": writeLog, "end": endTask, "spec": lastSpec, "exits": exits, "interrupt": interrupt, "die": die,
+			"write": writeLog, "end": endTask, "spec": lastSpec, "exits": exits, "asks": asks, "did": did, "input": input, "left": left, "interrupt": interrupt, "die": die,
 		},
 	})
 }
@@ -215,6 +215,40 @@ func lastSpec(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(json.NewEncoder(ts.Stdout()).Encode(f.specs[len(f.specs)-1]))
 }
 
+// asks: "asks" makes all that is submitted from now on wait for approval.
+func asks(ts *testscript.TestScript, _ bool, _ []string) {
+	f := homeOf(ts).daemon
+	f.update(func() { f.asks = true })
+}
+
+// did: "did" prints what the daemon was asked to do, a line for each.
+func did(ts *testscript.TestScript, _ bool, _ []string) {
+	f := homeOf(ts).daemon
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fmt.Fprintln(ts.Stdout(), strings.Join(f.did, "\n"))
+}
+
+// input: "input TASK" prints what was written to its program.
+func input(ts *testscript.TestScript, _ bool, args []string) {
+	f := homeOf(ts).daemon
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := uint64(number64(ts, args[0]))
+	fmt.Fprintf(ts.Stdout(), "%sclosed: %t\n", f.input[n], f.closed[n])
+}
+
+// left: "left FOLDER..." prints every file there.
+func left(ts *testscript.TestScript, _ bool, args []string) {
+	for _, dir := range args {
+		files, err := os.ReadDir(ts.MkAbs(dir))
+		ts.Check(err)
+		for _, f := range files {
+			fmt.Fprintln(ts.Stdout(), dir+"/"+f.Name())
+		}
+	}
+}
+
 // exits: "exits N COMMAND..." wants that exit status, where exec only knows failure.
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	wantStatus(ts, args[0], ts.Exec(args[1], args[2:]...))
@@ -252,7 +286,9 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 // TestHelp compares the help of every command with a file, so that a change of the command line is seen
 // in review.
 func TestHelp(t *testing.T) {
-	root := newRoot(newCLI())
+	help := newCLI()
+	help.kinds = nil // those of whoever runs the test
+	root := newRoot(help)
 	root.InitDefaultHelpCmd()
 	seen := map[string]bool{}
 	var walk func(path []string)

@@ -31,7 +31,8 @@ TASK is a number (42), an ID, the unique beginning or ending of one, or @last.
 Exit status: 0 done; 1 error; 2 usage; 3 not found; 4 daemon not reachable; 5 refused by state
 or policy; 130 interrupted by Ctrl-C. Of wait, watch, --wait and --watch also: 10 a task failed;
 11 it was cancelled; 124 --timeout passed and the task still runs.`,
-		Example: `  durablectl start migration orders.csv app.db
+		Example: `  durablectl run -- make -j8
+  durablectl start migration orders.csv app.db
   durablectl watch @last`,
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -67,10 +68,10 @@ func addCommands(c *cli, root *cobra.Command) {
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupTasks, newStart(c), newList(c), newStatus(c), newWatch(c), newWait(c), newLogs(c),
-		newCancel(c), newPause(c), newResume(c), newRetry(c), newRemove(c))
-	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newBackup(c), newRestart(c), newShutdown(c))
-	add(groupOther, newDemo(c), newBench(c), newVersion(c))
+	add(groupTasks, newRun(c), newStart(c), newList(c), newStatus(c), newWatch(c), newWait(c), newLogs(c),
+		newStdin(c), newApprove(c), newCancel(c), newPause(c), newResume(c), newRetry(c), newRemove(c), newPrune(c))
+	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newPolicy(c), newReload(c), newBackup(c), newRestart(c), newShutdown(c))
+	add(groupOther, newSelf(c), newDemo(c), newBench(c), newVersion(c))
 }
 
 // do makes a method a command's action. Whatever it returns has a code from here on.

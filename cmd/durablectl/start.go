@@ -20,6 +20,7 @@ type submission struct {
 	labels   []string
 	timeout  time.Duration
 	retries  int
+	restart  string
 	priority int
 	queue    string
 	key      string
@@ -33,12 +34,14 @@ func (sub *submission) flags(cmd *cobra.Command) {
 	f.StringArrayVarP(&sub.labels, "label", "l", nil, "label `NAME=VALUE`; may be repeated")
 	f.DurationVar(&sub.timeout, "timeout", 0, "end an attempt after this time, such as 2h (default: never)")
 	f.IntVar(&sub.retries, "retries", 0, "try again up to `N` times when an attempt fails")
+	f.StringVar(&sub.restart, "restart", "", "`WHEN` to start it again: on-interrupt (default), on-failure, always, never")
 	f.IntVar(&sub.priority, "priority", 0, "tasks of a greater one go first")
 	f.StringVar(&sub.queue, "queue", "", "queue to wait in")
 	f.StringVar(&sub.key, "idempotency-key", "", "start it once only, however often this is repeated with the same `KEY`")
 	f.BoolVarP(&sub.watch, "watch", "w", false, "then follow its progress to the end")
 	f.BoolVar(&sub.wait, "wait", false, "then wait for its end")
 	cmd.MarkFlagsMutuallyExclusive("watch", "wait")
+	offer(cmd, "restart", restarts...)
 	cmd.Annotations = map[string]string{bringsWork: ""}
 }
 
@@ -72,7 +75,9 @@ durablectl kinds lists the kinds; those below have flags of their own.`,
 	cmd.Flags().StringArrayVarP(&params, "param", "p", nil, "parameter `NAME=VALUE`, VALUE as JSON or as text; may be repeated")
 	cmd.Flags().StringVar(&body, "params", "", "all parameters as one `JSON` object; - reads it from stdin")
 	sub.flags(cmd)
+	mustRegister(cmd, "param", c.completeKindParams)
 	cmd.AddCommand(newStartMigration(c))
+	addUserKinds(c, cmd)
 	return cmd
 }
 
@@ -122,7 +127,7 @@ func (sub submission) spec(kind string, params map[string]any) (task.Spec, error
 	}
 	spec := task.Spec{
 		Kind: kind, Title: sub.title, Params: raw,
-		Queue: sub.queue, Priority: sub.priority, Timeout: task.Duration(sub.timeout),
+		Queue: sub.queue, Priority: sub.priority, Timeout: task.Duration(sub.timeout), Restart: task.Restart(sub.restart),
 	}
 	if sub.retries < 0 {
 		return task.Spec{}, usage("--retries %d: want 0 or more", sub.retries)
@@ -161,6 +166,9 @@ func (c *cli) start(ctx context.Context, kind string, params map[string]any, sub
 	if !c.json {
 		if err := c.write(fmt.Sprintln(t.Number)); err != nil {
 			return err
+		}
+		if t.Phase == task.PhaseAwaitingApproval {
+			c.note("%s", task.ApprovalNotice(t.Number))
 		}
 	}
 	beside := *c

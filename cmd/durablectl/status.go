@@ -57,7 +57,7 @@ func (c *cli) status(ctx context.Context) error {
 		return list.Tasks
 	}
 	page.Running = part(task.ListQuery{Status: []task.Status{task.StatusRunning}, Limit: task.MaxLimit})
-	page.Pending = part(task.ListQuery{Status: []task.Status{task.StatusPending}, Limit: task.DefaultLimit})
+	page.Pending = part(task.ListQuery{Status: []task.Status{task.StatusPending}, Limit: task.MaxLimit})
 	page.Ended = part(task.ListQuery{Status: task.Ended, Order: task.OrderEnded, Limit: endedInStatus})
 	return c.write(c.draw().Status(page))
 }

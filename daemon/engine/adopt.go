@@ -14,7 +14,7 @@ import (
 
 // survivor reports whether this daemon can watch over the attempts of a kind that were begun by another.
 func (e *Engine) survivor(name string) bool {
-	_, ok := e.kinds[name].(job.Survivor)
+	_, ok := e.kinds.named(name).(job.Survivor)
 	return ok
 }
 

@@ -41,7 +41,7 @@ var _ job.Host = (*attempt)(nil)
 func newAttempt(e *Engine, rec store.Record) *attempt {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	a := &attempt{
-		e: e, rec: rec, kind: e.kinds[rec.Task.Kind], survives: rec.Survives, phase: rec.Task.Phase, ctx: ctx, cancel: cancel,
+		e: e, rec: rec, kind: e.kinds.named(rec.Task.Kind), survives: rec.Survives, phase: rec.Task.Phase, ctx: ctx, cancel: cancel,
 		out:   newLogFile(e.logPath(rec.Task.ID, rec.Task.Attempt)),
 		input: make(chan struct{}, 1), returned: make(chan struct{}),
 	}
@@ -81,7 +81,7 @@ func (a *attempt) run() {
 		return
 	}
 	close(a.returned)
-	a.out.close()
+	a.out.close(false)
 	done, err := e.finish(a, judge(a.ctx, a.survives, result, err))
 	e.mu.Lock()
 	delete(e.running, id)
@@ -104,7 +104,7 @@ func (a *attempt) leave() {
 	a.mu.Lock()
 	a.detached = true
 	a.mu.Unlock()
-	a.out.leave()
+	a.out.close(true)
 }
 
 // watchTries is how often Run of a Survivor may panic before its attempt is given up as lost, watchPause the

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"durable/daemon/job"
+	"durable/daemon/logfile/watch"
 	"durable/daemon/store"
 	"durable/ipc/task"
 )
@@ -38,6 +39,17 @@ type Config struct {
 	StopGrace time.Duration
 	// Host names this machine in records.
 	Host string
+	// Watcher tells of what programs write; nil: the engine has one of its own, and closes it at the end of Run.
+	Watcher *watch.Watcher
+	// Policy has a say in what tasks do; nil lets everything start.
+	Policy Policy
+	// Retention says how much is kept of what has ended; nil: all of it, until somebody prunes.
+	Retention func() Retention
+	// Reload reads the configuration anew, and puts in force what does not concern the engine. kinds are all
+	// kinds, nil if they have not changed; changed names what has. On an error nothing has. Nil: there is no configuration.
+	Reload func(ctx context.Context) (kinds []job.Kind, changed []string, err error)
+	// Warnings is what Info warns of besides the engine's own.
+	Warnings func() []string
 	// Identity is what Info says besides the engine's own.
 	Identity Identity
 	// Shutdown is called once for each accepted Shutdown request.
@@ -76,9 +88,11 @@ type Engine struct {
 
 	cfg   Config
 	store Store
-	kinds map[string]job.Kind
+	kinds kindSet
 	log   *slog.Logger
 	began time.Time
+
+	watcher *watch.Watcher
 
 	wake  chan struct{} // capacity 1: something may be ready, or a slot free
 	hub   *hub
@@ -102,6 +116,8 @@ type Engine struct {
 	started   atomic.Uint64
 	ended     atomic.Uint64
 	disk      diskMeter
+	tidy      tidier
+	reloading sync.Mutex // one Reload at a time
 }
 
 var _ task.Service = (*Engine)(nil)
@@ -125,18 +141,17 @@ func New(cfg Config) *Engine {
 		cfg.Hook = func(string) {}
 	}
 	e := &Engine{
-		cfg: cfg, store: cfg.Store, kinds: map[string]job.Kind{}, log: cfg.Logger, began: time.Now(),
+		cfg: cfg, store: cfg.Store, log: cfg.Logger, began: time.Now(),
 		wake: make(chan struct{}, 1), hub: newHub(),
 		running: map[task.ID]*attempt{}, waiters: map[task.ID]*waiter{}, unwatched: map[task.ID]task.Task{}, fatal: make(chan error, 1),
 	}
+	if e.watcher = cfg.Watcher; e.watcher == nil {
+		e.watcher = watch.New(e.log)
+	}
 	e.live = newProgressBook(e.flushLater)
 	e.disk.root = cfg.TasksDir
-	for _, k := range cfg.Kinds {
-		name := k.Describe().Name
-		if _, twice := e.kinds[name]; twice {
-			panic("engine: two kinds named " + name)
-		}
-		e.kinds[name] = k
+	if err := e.kinds.set(cfg.Kinds); err != nil {
+		panic("engine: " + err.Error())
 	}
 	return e
 }
@@ -151,8 +166,12 @@ func (e *Engine) Committed() { e.hub.committed() }
 func (e *Engine) Run(ctx context.Context) error {
 	e.startAdopted() // before anything is claimed: they hold slots, more than there are if need be
 	e.spawn(e.cleanUp)
-	e.spawn(e.sweep)
+	e.spawn(func() {
+		e.sweep()
+		e.tidyUp()
+	})
 	err := e.schedule(ctx)
+	e.endTidying()
 	e.mu.Lock()
 	e.stopping = true
 	for _, a := range e.running {
@@ -165,6 +184,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.flush() // what goes on without us has no ending that would carry it
 	}
 	e.hub.close()
+	if e.cfg.Watcher == nil {
+		e.watcher.Close()
+	}
 	switch {
 	case err != nil:
 		return err

@@ -48,6 +48,7 @@ type house struct {
 	slots int
 	wrap  func(*store.Store) engine.Store
 	hook  func(point string)
+	tune  func(*engine.Config)
 
 	*engine.Engine
 	store *store.Store
@@ -92,10 +93,14 @@ func (h *house) open() {
 	if h.wrap != nil {
 		backing = h.wrap(st)
 	}
-	mu.Lock()
-	eng = engine.New(engine.Config{
+	cfg := engine.Config{
 		Store: backing, Kinds: h.kinds, TasksDir: filepath.Join(h.dir, "tasks"), Slots: h.slots, StopGrace: 5 * time.Second, Hook: h.hook,
-	})
+	}
+	if h.tune != nil {
+		h.tune(&cfg)
+	}
+	mu.Lock()
+	eng = engine.New(cfg)
 	mu.Unlock()
 	h.Engine, h.store = eng, st
 }

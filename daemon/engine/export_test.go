@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+
 	"durable/daemon/job"
 	"durable/ipc/task"
 )
@@ -9,9 +11,10 @@ import (
 func AfterRead(s task.EventStream, fn func()) { s.(*stream).looked = fn }
 
 // Learn gives the engine another kind, as a reload does.
-func (e *Engine) Learn(k job.Kind) {
-	e.mu.Lock()
-	e.kinds[k.Describe().Name] = k
-	e.mu.Unlock()
-	e.poke()
+func (e *Engine) Learn(ctx context.Context, k job.Kind) error {
+	kinds := []job.Kind{k}
+	for _, known := range *e.kinds.byName.Load() {
+		kinds = append(kinds, known)
+	}
+	return e.SetKinds(ctx, kinds)
 }

@@ -133,7 +133,7 @@ func (e *Engine) conclude(rec *store.Record, end ending) {
 		}
 	}
 	t.Progress.ETA = nil
-	_, rec.CleanPending = e.kinds[t.Kind].(job.Cleaner)
+	_, rec.CleanPending = e.kinds.named(t.Kind).(job.Cleaner)
 }
 
 // recordAttempt adds the attempt that has ended to the task's history.
@@ -185,7 +185,7 @@ func newBackoff(first, most time.Duration) *backoff.ExponentialBackOff {
 
 // clean lets the kind remove what had to stay until the end was durable.
 func (e *Engine) clean(rec store.Record) {
-	cleaner, ok := e.kinds[rec.Task.Kind].(job.Cleaner)
+	cleaner, ok := e.kinds.named(rec.Task.Kind).(job.Cleaner)
 	if !ok || !rec.CleanPending {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"durable/daemon/logfile"
 	"durable/daemon/store"
 	"durable/ipc/task"
 )
@@ -16,22 +17,29 @@ import (
 // Below Config.TasksDir each task that has left anything there has a folder:
 //
 //	ID/                  the task's UUID
-//	    1/log            what attempt 1 wrote; of a job.Survivor all else that its kind keeps of the attempt
+//	    1/log            what attempt 1 wrote; log.times, log.cut: see the package logfile
+//	    1/stdout         and what else a kind's attempts write, its [task.KindInfo.Streams]; of a job.Survivor all that
+//	                     its kind keeps of the attempt
 //	    artifacts/       what the task left as its result
 //	    work/            what it needs between attempts; a retry starts from a copy of its folder checkpoint/
 //
+//	    forgotten            somebody wants the task forgotten: see markForgotten
+//
 // A folder whose task the store does not know is moved into aside/, never deleted: it may belong to a
-// store that was restored from an older backup.
+// store that was restored from an older backup. One that is marked as forgotten is deleted.
 const (
 	artifactsFolder = "artifacts"
 	workFolder      = "work"
 	asideFolder     = "aside"
+	forgottenMark   = "forgotten"
 	logName         = "log"
 )
 
 func (e *Engine) logPath(id task.ID, attempt int) string {
-	return filepath.Join(e.cfg.TasksDir, string(id), strconv.Itoa(attempt), logName)
+	return filepath.Join(e.taskFolder(id), strconv.Itoa(attempt), logName)
 }
+
+func (e *Engine) taskFolder(id task.ID) string { return filepath.Join(e.cfg.TasksDir, string(id)) }
 
 // folder returns one of a task's folders, made if need be.
 func (e *Engine) folder(id task.ID, name string) (string, error) {
@@ -39,16 +47,38 @@ func (e *Engine) folder(id task.ID, name string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
-// removeFolder deletes what a forgotten task left. It comes after the commit: what a crash leaves here is
-// set aside at the next start.
+// markForgotten comes before the commit that forgets a task, and says of a folder whose task is then unknown that it
+// may go: a crash between that commit and the folder's removal must not leave it for ever.
+func (e *Engine) markForgotten(t task.Task) {
+	if !t.Status.Terminal() {
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(e.taskFolder(t.ID), forgottenMark), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // most tasks have no folder
+		e.log.Warn("marking a folder that is to go", "task", t.Number, "error", err)
+	}
+}
+
+// unmark takes the mark from a task that is not forgotten after all.
+func (e *Engine) unmark(ref task.Ref) {
+	if rec, err := e.record(ref); err == nil {
+		os.Remove(filepath.Join(e.taskFolder(rec.Task.ID), forgottenMark))
+	}
+}
+
+// removeFolder deletes what a forgotten task left. It comes after the commit; what a crash leaves here, the next
+// sweep removes.
 func (e *Engine) removeFolder(id task.ID) error {
-	if err := os.RemoveAll(filepath.Join(e.cfg.TasksDir, string(id))); err != nil {
+	if err := os.RemoveAll(e.taskFolder(id)); err != nil {
 		return task.Errorf(task.Internal, "the task is forgotten, but its folder is not all gone: %w", err)
 	}
 	return nil
 }
 
-// sweep sets aside the folders of tasks that the store does not know.
+// sweep sets aside the folders of tasks that the store does not know, and removes those that were to go.
 func (e *Engine) sweep() {
 	entries, err := os.ReadDir(e.cfg.TasksDir)
 	if err != nil {
@@ -61,6 +91,12 @@ func (e *Engine) sweep() {
 			continue
 		}
 		if _, err := e.record(task.Ref(name)); !errors.Is(err, task.NotFound) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(e.cfg.TasksDir, name, forgottenMark)); err == nil {
+			if err := e.removeFolder(task.ID(name)); err != nil {
+				e.log.Warn("removing the folder of a forgotten task", "task", name, "error", err)
+			}
 			continue
 		}
 		if err := os.MkdirAll(aside, 0o700); err == nil {
@@ -92,13 +128,14 @@ func (m *diskMeter) measure(storeBytes int64) task.Disk {
 	return task.Disk{Store: storeBytes, Tasks: m.tasks, Free: free}
 }
 
+// folderSize is what the files below root take on the disk: less than their lengths where they have holes.
 func folderSize(root string) (total int64) {
 	_ = filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return nil // what goes away while we look does not count
 		}
 		if info, err := d.Info(); err == nil {
-			total += info.Size()
+			total += logfile.Allocated(info)
 		}
 		return nil
 	})

@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"math"
-	"strings"
 	"testing"
 	"time"
 
@@ -130,31 +128,6 @@ func TestSpeedometer(t *testing.T) {
 	if p.Rate != 42 || p.ETA != nil {
 		t.Errorf("a job's own rate was overwritten: %+v", p)
 	}
-}
-
-func FuzzTailOffset(f *testing.F) {
-	f.Add("a\nb\nc\n", 2)
-	f.Add("", 1)
-	f.Add("no newline", 1)
-	f.Add("\n\n\n", 2)
-	f.Add(strings.Repeat("x", 70000)+"\ny", 1)
-	f.Fuzz(func(t *testing.T, text string, lines int) {
-		if lines <= 0 || lines > 1000 {
-			return
-		}
-		got, err := tailOffset(bytes.NewReader([]byte(text)), int64(len(text)), lines)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all := strings.SplitAfter(text, "\n")
-		if all[len(all)-1] == "" {
-			all = all[:len(all)-1]
-		}
-		want := strings.Join(all[max(0, len(all)-lines):], "")
-		if text[got:] != want {
-			t.Errorf("last %d lines of %.60q: got %.60q, want %.60q", lines, text, text[got:], want)
-		}
-	})
 }
 
 func TestRetryDelayOfAgesIsNotOver(t *testing.T) {

@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"durable/daemon/store"
@@ -12,8 +10,15 @@ import (
 )
 
 // capabilities are what this engine can do of the optional things.
-var capabilities = []task.Capability{
-	task.CapFilterKind, task.CapFilterLabel, task.CapPause, task.CapArtifacts, task.CapBackup, task.CapDrain, task.CapStdin,
+func (e *Engine) capabilities() []task.Capability {
+	c := []task.Capability{
+		task.CapFilterKind, task.CapFilterLabel, task.CapPause, task.CapApprove, task.CapArtifacts, task.CapBackup,
+		task.CapDrain, task.CapPrune, task.CapStdin,
+	}
+	if e.cfg.Reload != nil {
+		c = append(c, task.CapReload)
+	}
+	return c
 }
 
 // Info implements task.Service.
@@ -24,7 +29,7 @@ func (e *Engine) Info(ctx context.Context) (task.Info, error) {
 	id := e.cfg.Identity
 	info := task.Info{
 		Version: id.Version, API: task.API, PID: os.Getpid(), StartedAt: e.began.UTC(), Uptime: uptime(e.began),
-		Lives: id.Lives, Paths: id.Paths, Capabilities: capabilities, Slots: e.cfg.Slots, Active: e.active(),
+		Lives: id.Lives, Paths: id.Paths, Capabilities: e.capabilities(), Slots: e.cfg.Slots, Active: e.active(),
 		Warnings: e.warnings(),
 	}
 	e.mu.Lock()
@@ -40,7 +45,10 @@ func (e *Engine) Info(ctx context.Context) (task.Info, error) {
 }
 
 func (e *Engine) warnings() []string {
-	warnings := []string{}
+	warnings := append([]string{}, e.asking()...)
+	if e.cfg.Warnings != nil {
+		warnings = append(warnings, e.cfg.Warnings()...)
+	}
 	if e.store.Full() {
 		warnings = append(warnings, "the disk is full: new tasks are refused until there is space; what runs goes on")
 	}
@@ -57,12 +65,7 @@ func (e *Engine) Kinds(ctx context.Context) ([]task.KindInfo, error) {
 	if _, err := e.authorise(ctx); err != nil {
 		return nil, err
 	}
-	infos := make([]task.KindInfo, 0, len(e.kinds))
-	for _, k := range e.kinds {
-		infos = append(infos, k.Describe())
-	}
-	slices.SortFunc(infos, func(a, b task.KindInfo) int { return strings.Compare(a.Name, b.Name) })
-	return infos, nil
+	return e.kinds.describe(), nil
 }
 
 // Stats implements task.Service.
@@ -187,11 +190,22 @@ func (e *Engine) release(id task.ID, w *waiter) {
 	}
 }
 
+// concluded does what has to follow the commit of the end of tasks that had no attempt then.
+func (e *Engine) concluded(recs []store.Record) {
+	for _, rec := range recs {
+		e.settled(rec.Task)
+		if rec.CleanPending {
+			e.spawn(func() { e.clean(rec) })
+		}
+	}
+}
+
 // settled wakes those who wait for t, if it has ended. Call it only after the commit.
 func (e *Engine) settled(t task.Task) {
 	if !t.Status.Terminal() {
 		return
 	}
+	e.tidyLater()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if w := e.waiters[t.ID]; w != nil {

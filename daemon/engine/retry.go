@@ -38,6 +38,13 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 		return task.Task{}, err
 	}
 	rec := newRecord(spec, plan, owner, e.cfg.Host)
+	effects := plan.Effects
+	if len(effects) == 0 {
+		effects = old.Effects // what goes on does what it did
+	}
+	if err := e.judge(ctx, &rec, effects); err != nil {
+		return task.Task{}, err
+	}
 	rec.Task.RetryOf = old.Task.ID
 	if !fresh {
 		rec.Task.RootID = old.Task.RootID
@@ -50,7 +57,7 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 // planAgain makes the plan of a repetition. A Reviver always makes it itself: the old task's secrets are gone.
 // Any other kind is asked only where the work begins anew.
 func (e *Engine) planAgain(ctx context.Context, old task.Task, fresh bool, env map[string]string) (job.Plan, error) {
-	kind, err := e.kind(old.Kind)
+	kind, err := e.kinds.find(old.Kind)
 	reviver, ok := kind.(job.Reviver)
 	switch {
 	case err != nil:

@@ -187,7 +187,7 @@ func TestUnsupportedIsSaidNotIgnored(t *testing.T) {
 	}
 	_, err := h.Submit(t.Context(), task.Spec{Kind: "tidy", Restart: task.RestartAlways}, "")
 	wantCode(t, err, task.InvalidArgument) // its positions are for one success
-	_, err = h.Approve(t.Context(), "1", task.ApproveRequest{}, "")
+	_, err = h.Reload(t.Context())
 	wantCode(t, err, task.Unimplemented)
 }
 

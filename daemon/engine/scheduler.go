@@ -126,9 +126,10 @@ func (e *Engine) look(free int) (more bool, due time.Time, err error) {
 // both. The attempts are durable before any of them does anything.
 func (e *Engine) claim(ctx context.Context, free int) (claimed []store.Record, moved int, err error) {
 	e.cfg.Hook("start.before")
+	var expired []store.Record
 	err = e.update(ctx, store.Essential, func(tx *store.Tx) error {
 		claimed = claimed[:0]
-		if moved, err = ready(tx); err != nil {
+		if moved, expired, err = e.ready(tx); err != nil {
 			return err
 		}
 		if free == 0 {
@@ -154,36 +155,47 @@ func (e *Engine) claim(ctx context.Context, free int) (claimed []store.Record, m
 		}
 		return nil
 	})
+	if err == nil {
+		e.concluded(expired)
+	}
 	return claimed, moved, err
 }
 
-// ready queues what has waited long enough, and returns how many tasks that are.
-func ready(tx *store.Tx) (int, error) {
+// ready queues what has waited long enough, ends what has waited for a yes too long, and returns how many tasks
+// that are in all.
+func (e *Engine) ready(tx *store.Tx) (n int, expired []store.Record, err error) {
 	ids, err := tx.Due(time.Now(), claimBatch)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	for _, id := range ids {
 		rec, err := tx.Task(id)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
+		}
+		if rec.Task.Phase == task.PhaseAwaitingApproval {
+			if err := e.expire(tx, rec); err != nil {
+				return 0, nil, err
+			}
+			expired = append(expired, *rec)
+			continue
 		}
 		if err := step(rec, task.TriggerReady); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		rec.Task.NextAttemptAt = nil
 		if err := tx.Put(rec, task.EventStatus); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
-	return len(ids), nil
+	return len(ids), expired, nil
 }
 
 // begin moves a queued record into its next attempt. A task whose kind this daemon does not have is paused:
 // an upgrade or a changed configuration may bring the kind back.
 func (e *Engine) begin(tx *store.Tx, rec *store.Record) (bool, error) {
-	kind, ok := e.kinds[rec.Task.Kind]
-	if !ok {
+	kind := e.kinds.named(rec.Task.Kind)
+	if kind == nil {
 		if err := step(rec, task.TriggerPause); err != nil {
 			return false, err
 		}

@@ -18,9 +18,6 @@ func (e *Engine) Stdin(ctx context.Context, ref task.Ref, req task.StdinRequest)
 	if _, err := e.authorise(ctx); err != nil {
 		return task.StdinState{}, err
 	}
-	if req.Offset < 0 {
-		return task.StdinState{}, task.Errorf(task.InvalidArgument, "stdin: offset %d is negative", req.Offset)
-	}
 	a, kind, err := e.inputter(ref)
 	if err != nil {
 		return task.StdinState{}, err
@@ -40,7 +37,7 @@ func (e *Engine) Stdin(ctx context.Context, ref task.Ref, req task.StdinRequest)
 	if req.Data == nil {
 		req.Data = bytes.NewReader(nil)
 	}
-	req.Data = &inputReader{a: a, from: req.Data, left: MaxInput - req.Offset}
+	req.Data = &inputReader{a: a, from: req.Data, left: MaxInput - max(0, req.Offset)}
 	state, err := kind.Input(ctx, dir, req)
 	if err != nil {
 		return task.StdinState{}, task.AsError(err)

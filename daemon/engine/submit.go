@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"slices"
-	"strings"
 
 	"durable/daemon/job"
 	"durable/daemon/store"
@@ -20,7 +18,7 @@ func (e *Engine) Submit(ctx context.Context, spec task.Spec, key task.Key) (task
 	if err := spec.Validate(); err != nil {
 		return task.Task{}, err
 	}
-	kind, err := e.kind(spec.Kind)
+	kind, err := e.kinds.find(spec.Kind)
 	if err != nil {
 		return task.Task{}, err
 	}
@@ -36,7 +34,11 @@ func (e *Engine) Submit(ctx context.Context, spec task.Spec, key task.Key) (task
 	if err != nil {
 		return e.orRepeated(once, err)
 	}
-	t, err := e.create(ctx, newRecord(spec, plan, owner, e.cfg.Host), plan.Secrets, once, nil)
+	rec := newRecord(spec, plan, owner, e.cfg.Host)
+	if err := e.judge(ctx, &rec, plan.Effects); err != nil {
+		return e.orRepeated(once, err)
+	}
+	t, err := e.create(ctx, rec, plan.Secrets, once, nil)
 	if err != nil {
 		return e.orRepeated(once, err)
 	}
@@ -91,23 +93,6 @@ func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, o
 	return made.Task, nil
 }
 
-// kind finds a kind by name or by the alias that people type.
-func (e *Engine) kind(name string) (job.Kind, error) {
-	if k, ok := e.kinds[name]; ok {
-		return k, nil
-	}
-	var known []string
-	for n, k := range e.kinds {
-		if k.Describe().Alias == name && name != "" {
-			return k, nil
-		}
-		known = append(known, n)
-	}
-	slices.Sort(known)
-	return nil, task.Errorf(task.InvalidArgument, "unknown kind %q", name).
-		WithHint("this daemon has: %s", strings.Join(known, ", "))
-}
-
 // unsupported refuses what this engine has no machinery for yet: silence would be a lie.
 func unsupported(s task.Spec, kind job.Kind) error {
 	if _, ok := kind.(job.Cleaner); ok && s.Restart == task.RestartAlways {
@@ -147,6 +132,9 @@ func newRecord(spec task.Spec, plan job.Plan, owner task.Owner, host string) sto
 	}
 	if t.Retry == nil {
 		t.Retry = plan.Retry
+	}
+	if t.Timeout == 0 {
+		t.Timeout = plan.Timeout
 	}
 	if len(t.Params) == 0 {
 		t.Params = json.RawMessage("{}")

@@ -43,7 +43,7 @@ func (e *Engine) cancelRecord(tx *store.Tx, rec *store.Record, reason string) er
 	at := t.UpdatedAt
 	t.CancelRequestedAt = &at
 	t.Reason = reason
-	t.NextAttemptAt = nil
+	t.NextAttemptAt, t.Approval = nil, nil
 	if t.Status == task.StatusCancelled {
 		t.Outcome = task.OutcomeCancelled
 		e.conclude(rec, ending{outcome: t.Outcome})
@@ -149,6 +149,7 @@ func (e *Engine) Forget(ctx context.Context, ref task.Ref) error {
 	}
 	if rec, err := e.record(ref); err == nil {
 		e.clean(rec) // a last try: what cannot be cleaned up must not hold the task for ever
+		e.markForgotten(rec.Task)
 	}
 	var id task.ID
 	err := e.update(ctx, store.Essential, func(tx *store.Tx) error {
@@ -167,6 +168,7 @@ func (e *Engine) Forget(ctx context.Context, ref task.Ref) error {
 		return tx.Delete(id)
 	})
 	if err != nil {
+		e.unmark(ref)
 		return err
 	}
 	e.cfg.Hook("forget.committed")

@@ -85,6 +85,8 @@ type Plan struct {
 	Secrets json.RawMessage
 	// Retry, if set, is the policy where the caller gave none.
 	Retry *task.Retry
+	// Timeout is that of each attempt where the caller gave none.
+	Timeout task.Duration
 	// Effects are what the policy has to allow: programs that are run, files that are overwritten.
 	Effects []task.Effect
 }

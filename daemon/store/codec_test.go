@@ -113,6 +113,7 @@ func TestIndexedFields(t *testing.T) {
 	for _, st := range []task.State{
 		{Status: task.StatusPending, Phase: task.PhaseQueued}, {Status: task.StatusPending, Phase: task.PhaseScheduled},
 		{Status: task.StatusPending, Phase: task.PhaseRetryWait}, {Status: task.StatusFailed},
+		{Status: task.StatusPending, Phase: task.PhaseAwaitingApproval},
 	} {
 		full.Task.Status, full.Task.Phase = st.Status, st.Phase
 		part = stored{}

@@ -37,6 +37,7 @@ const (
 	xReady  = 'q'
 	xDue    = 'd'
 	xClean  = 'c'
+	xAsking = 'a'
 )
 
 // index derives the key under which a record is found; nil: it is not in there. add appends to the index's
@@ -94,15 +95,28 @@ var indexes = [...]index{
 		}
 		return append(b, id[:]...)
 	}},
+	{xAsking, func(b []byte, id uuid.UUID, r *stored) []byte {
+		if r.Task.State() != asking {
+			return nil
+		}
+		return append(b, id[:]...)
+	}},
 }
 
-// dueAt returns when a pending task that waits for its time is to go on.
+// asking is the state of a task that waits for a person's yes.
+var asking = task.State{Status: task.StatusPending, Phase: task.PhaseAwaitingApproval}
+
+// dueAt returns when a pending task that waits for its time is to go on, or to end.
 func dueAt(r *stored) *time.Time {
 	switch r.Task.State() {
 	case task.State{Status: task.StatusPending, Phase: task.PhaseRetryWait}:
 		return r.Task.NextAttemptAt
 	case task.State{Status: task.StatusPending, Phase: task.PhaseScheduled}:
 		return r.Task.RunAt
+	case asking:
+		if r.Task.Approval != nil && !r.Task.Approval.ExpiresAt.IsZero() {
+			return &r.Task.Approval.ExpiresAt
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,9 @@ func (tx *Tx) Ready(max int) ([]task.ID, error) { return tx.front(max, xReady), 
 // CleanPending returns up to max tasks that have ended and are not cleaned up yet, oldest first.
 func (tx *Tx) CleanPending(max int) ([]task.ID, error) { return tx.front(max, xClean), nil }
 
+// Asking returns up to max tasks that wait for a person's yes, oldest first.
+func (tx *Tx) Asking(max int) ([]task.ID, error) { return tx.front(max, xAsking), nil }
+
 // ByStatus returns up to max tasks of a status, oldest first.
 func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
 	n, ok := statusBytes[st]
@@ -24,8 +28,8 @@ func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
 	return tx.front(max, xStatus, n), nil
 }
 
-// Due returns up to max tasks whose time has come: of their next attempt, or of their first. The one that
-// has waited longest comes first.
+// Due returns up to max tasks whose time has come: of their next attempt, of their first, or of the end of the wait
+// for a yes. The one that has waited longest comes first.
 func (tx *Tx) Due(now time.Time, max int) ([]task.ID, error) {
 	var ids []task.ID
 	c := tx.bucket(bIndexes).Cursor()
@@ -42,6 +46,29 @@ func (tx *Tx) NextDue() (time.Time, bool, error) {
 		return time.Time{}, false, nil
 	}
 	return readTime(k[1:]), true, nil
+}
+
+// EndedBefore returns up to max tasks that ended before t, the one that ended first in front.
+func (tx *Tx) EndedBefore(t time.Time, max int) ([]task.ID, error) {
+	var keys [][]byte // time and ID
+	c := tx.bucket(bIndexes).Cursor()
+	for _, st := range task.Statuses {
+		if !st.Terminal() {
+			continue
+		}
+		prefix := []byte{xEnded, statusBytes[st]}
+		n := 0
+		for k, _ := c.Seek(prefix); n < max && bytes.HasPrefix(k, prefix) && readTime(k[len(prefix):]).Before(t); k, _ = c.Next() {
+			keys = append(keys, bytes.Clone(k[len(prefix):]))
+			n++
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	var ids []task.ID
+	for _, k := range keys[:min(max, len(keys))] {
+		ids = tx.appendKnown(ids, k)
+	}
+	return ids, nil
 }
 
 func isDue(key []byte) bool { return len(key) > 0 && key[0] == xDue }

@@ -18,6 +18,8 @@ type Record struct {
 	Failures int
 	// Interruptions counts those in a row without a new checkpoint in between.
 	Interruptions int
+	// Effects are what the policy has a say in: what the task's kind said of it when it was submitted.
+	Effects []task.Effect
 	// Nonce tells the current attempt from any other that has ever been.
 	Nonce string
 	// Survives: the current attempt is one of a job.Survivor, whose work goes on without the daemon. It says
@@ -137,18 +139,26 @@ var recordFields = newMessage(
 	instant(38, func(r *stored) *time.Time { return &r.Task.UpdatedAt }),
 	instantAt(39, func(r *stored) **time.Time { return &r.Task.CancelRequestedAt }),
 	instantAt(40, func(r *stored) **time.Time { return &r.Task.ExpiresAt }),
-	objectAt(41, approvalFields, func(r *stored) **task.Approval { return &r.Task.Approval }),
+	objectAt(approvalField, approvalFields, func(r *stored) **task.Approval { return &r.Task.Approval }),
 
 	whole(60, func(r *stored) *int { return &r.Failures }),
 	whole(61, func(r *stored) *int { return &r.Interruptions }),
 	text(62, func(r *stored) *string { return &r.Nonce }),
 	list(63, func(r *stored) *[]string { return &r.Keys }, appendString, parseString),
 	boolean(64, func(r *stored) *bool { return &r.Survives }),
+	list(65, func(r *stored) *[]task.Effect { return &r.Effects }, effectFields.append, effectFields.parse),
 )
 
 // indexedFields are those that the indexes are made of: all that a change has to know of the record
 // that it replaces.
-var indexedFields = recordFields[:13]
+var indexedFields = func() message[stored] {
+	m := make(message[stored], approvalField+1)
+	copy(m, recordFields[:13])
+	m[approvalField] = recordFields[approvalField]
+	return m
+}()
+
+const approvalField = 41
 
 var summaryFields = newMessage(
 	natural(1, func(s *task.Summary) *uint64 { return &s.Number }),

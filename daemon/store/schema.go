@@ -31,6 +31,7 @@ const schemaVersion = 1
 //	    q priority ID                what waits for a slot; the priority is inverted
 //	    d time ID                    what waits for its time
 //	    c ID                         ended, but not cleaned up yet
+//	    a ID                         what waits for a person's yes
 //	checkpoints/
 //	    ID                           time, attempt, data
 //	secrets/

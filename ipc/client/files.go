@@ -120,10 +120,17 @@ func (b *logBody) recover(err error) error {
 		return given(b.ctx)
 	}
 	log, err := b.open(b.c.opts.Reconnect, true)
-	if err == nil && log.Offset != b.q.Offset {
+	switch {
+	case err != nil:
+		return err
+	case log.Offset > b.q.Offset: // what came next was dropped: a hole begins here, and there this body ends
+		b.body.Close()
+		return io.EOF
+	case log.Offset < b.q.Offset:
+		b.body.Close()
 		return task.Errorf(task.OutOfRange, "log: the daemon goes on at byte %d instead of %d", log.Offset, b.q.Offset)
 	}
-	return err
+	return nil
 }
 
 // Close ends the reading, also one that waits.

@@ -27,6 +27,7 @@ type memory struct {
 	log     bytes.Buffer
 	asked   task.LogQuery // the last one
 	ended   bool
+	hole    int64 // what lies before it is gone
 }
 
 func newMemory() *memory {
@@ -199,6 +200,7 @@ func (m *memory) Log(ctx context.Context, _ task.Ref, q task.LogQuery) (task.Log
 			q.Offset += int64(len(line))
 		}
 	}
+	q.Offset = max(q.Offset, m.hole)
 	m.entered <- "log"
 	return task.Log{Stream: task.StreamLog, Attempt: 3, Offset: q.Offset, Size: int64(m.log.Len()), Ended: m.ended,
 		Body: &memoryLog{m: m, ctx: ctx, cancel: cancel, follow: q.Follow, at: int(q.Offset)}}, nil

@@ -295,3 +295,38 @@ func TestLogFollowsOverRestarts(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestLogEndsWhereAHoleBegan: while nobody served, what came next was dropped. The offsets stay true: a new question
+// learns where the log goes on.
+func TestLogEndsWhereAHoleBegan(t *testing.T) {
+	m := newMemory()
+	d := serve(t, m)
+	c := d.client(client.Options{})
+	m.write("before\n")
+	log, err := c.Log(within(t), "1", task.LogQuery{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Body.Close()
+	buf := make([]byte, 1000)
+	if n, err := log.Body.Read(buf); string(buf[:n]) != "before\n" {
+		t.Fatalf("%q, %v", buf[:n], err)
+	}
+	d.kill()
+	m.write("dropped\nafter\n")
+	m.change(func() { m.hole = int64(len("before\ndropped\n")) })
+	d.up()
+	for range 2 {
+		if n, err := log.Body.Read(buf); n != 0 || err != io.EOF {
+			t.Errorf("%q, %v; want EOF", buf[:n], err)
+		}
+	}
+	again, err := c.Log(within(t), "1", task.LogQuery{Stream: log.Stream, Attempt: log.Attempt, Offset: int64(len("before\n")), Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Body.Close()
+	if n, err := again.Body.Read(buf); again.Offset != m.hole || string(buf[:n]) != "after\n" {
+		t.Errorf("at %d: %q, %v", again.Offset, buf[:n], err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"strconv"
 
 	"durable/ipc/task"
 )
@@ -54,17 +55,17 @@ func (h *Handler) input(w http.ResponseWriter, r *http.Request) error {
 	return act(w, r, h.svc.Answer)
 }
 
-// stdin wants its offset said: taken as 0, a second piece would pass for a repetition of the first.
+// stdin without an offset is at the end: taken as 0, a second piece would pass for a repetition of the first.
 func (h *Handler) stdin(w http.ResponseWriter, r *http.Request) error {
 	id, err := ref(r)
 	if err != nil {
 		return err
 	}
 	q := parseQuery(r.URL.RawQuery, "offset", "close")
-	if q.text("offset") == "" {
-		q.fail("offset: missing")
+	req := task.StdinRequest{Offset: task.StdinAtEnd, Data: r.Body, Close: q.flag("close")}
+	if at := q.text("offset"); at != "" && at != strconv.Itoa(task.StdinAtEnd) {
+		req.Offset = q.number("offset", math.MaxInt64)
 	}
-	req := task.StdinRequest{Offset: q.number("offset", math.MaxInt64), Data: r.Body, Close: q.flag("close")}
 	if q.err != nil {
 		return q.err
 	}

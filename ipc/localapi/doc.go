@@ -24,7 +24,7 @@
 //	POST   /v1/tasks/{task}/retry      task.RetryRequest -> task.Task, the new one
 //	POST   /v1/tasks/{task}/approve    task.ApproveRequest -> task.Task
 //	POST   /v1/tasks/{task}/input      task.AnswerRequest -> task.Task
-//	POST   /v1/tasks/{task}/stdin      offset= close=, bytes -> task.StdinState
+//	POST   /v1/tasks/{task}/stdin      offset= close=, bytes -> task.StdinState (without offset, or -1: at the end)
 //	GET    /v1/tasks/{task}/log        stream= attempt= offset= tail= follow= -> bytes, Durable-Log-* headers
 //	GET    /v1/tasks/{task}/artifacts  {"artifacts":[task.Artifact]}
 //	GET    /v1/tasks/{task}/artifacts/{name}  bytes

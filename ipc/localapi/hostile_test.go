@@ -85,7 +85,7 @@ func TestRefused(t *testing.T) {
 		{"event task", "GET", "/v1/events?task=?", "", nil, task.InvalidArgument, "want a number"},
 		{"log offset", "GET", "/v1/tasks/1/log?offset=-5", "", nil, task.InvalidArgument, "offset"},
 		{"offset and tail", "GET", "/v1/tasks/1/log?offset=5&tail=5", "", nil, task.InvalidArgument, "only one"},
-		{"stdin without offset", "POST", "/v1/tasks/1/stdin", "x", nil, task.InvalidArgument, "offset: missing"},
+		{"stdin before the beginning", "POST", "/v1/tasks/1/stdin?offset=-2", "x", nil, task.InvalidArgument, "offset"},
 		{"no metrics", "GET", "/metrics", "", nil, task.Unimplemented, "metrics"},
 	}
 	svc := &counting{}

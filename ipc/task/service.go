@@ -140,8 +140,14 @@ type AnswerRequest struct {
 	Answer   json.RawMessage `json:"answer"`
 }
 
+// StdinAtEnd as an offset means the end of the input so far.
+const StdinAtEnd = -1
+
 // StdinRequest is a piece of input.
 type StdinRequest struct {
+	// Offset is where Data belongs: what of it lies before the end of the input so far is a repetition and left out.
+	// [StdinAtEnd], like any other below 0, is that end: nothing is left out, and a repetition is not known as one.
+	// Beyond the end it is an [OutOfRange]. With neither Data nor Close the request only asks for the state.
 	Offset int64
 	Data   io.Reader
 	// Close ends the input after Data.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"durable/ipc/task"
@@ -18,9 +19,14 @@ type argType string
 const (
 	argString  argType = "string"
 	argInteger argType = "integer"
+	argNumber  argType = "number"
 	argBoolean argType = "boolean"
 	// argStrings is an array of strings.
 	argStrings argType = "array"
+	// argMap is an object whose values are strings.
+	argMap argType = "object"
+	// argAny is checked by nobody here.
+	argAny argType = ""
 	// argRef is a task reference: a string, or the task's number as a number.
 	argRef argType = "ref"
 )
@@ -34,13 +40,26 @@ type arg struct {
 	enum     []string
 	// min and max bound an integer; max 0 is no bound.
 	min, max int64
+	// schema, if set, is what a host sees of it. Its limits are the daemon's to check.
+	schema json.RawMessage
+	// path: a string that is a path on this machine.
+	path bool
 }
 
-// values are checked arguments: string, int64, bool or []string by name. An absent one is missing.
+// values are checked arguments: string, int64, json.Number, bool, []string or map[string]string by name, anything
+// for argAny. An absent one is missing.
 type values map[string]any
 
 func (v values) string(name string) string { s, _ := v[name].(string); return s }
 func (v values) bool(name string) bool     { b, _ := v[name].(bool); return b }
+func (v values) strings(name string) []string {
+	list, _ := v[name].([]string)
+	return list
+}
+func (v values) env(name string) map[string]string {
+	m, _ := v[name].(map[string]string)
+	return m
+}
 
 // int returns the integer, or def where it is absent.
 func (v values) int(name string, def int64) int64 {
@@ -55,10 +74,19 @@ func schema(args []arg) json.RawMessage {
 	props := make(map[string]any, len(args))
 	var required []string
 	for _, a := range args {
+		if a.required {
+			required = append(required, a.name)
+		}
+		if a.schema != nil {
+			props[a.name] = a.schema
+			continue
+		}
 		p := map[string]any{"type": string(a.typ)}
 		switch a.typ {
 		case argRef:
 			p["type"] = string(argString)
+		case argMap:
+			p["additionalProperties"] = map[string]any{"type": string(argString)}
 		case argStrings:
 			p["items"] = map[string]any{"type": string(argString)}
 		case argInteger:
@@ -74,9 +102,6 @@ func schema(args []arg) json.RawMessage {
 			p["enum"] = a.enum
 		}
 		props[a.name] = p
-		if a.required {
-			required = append(required, a.name)
-		}
 	}
 	s := map[string]any{"type": "object", "properties": props, "additionalProperties": false}
 	if required != nil {
@@ -163,8 +188,16 @@ func (a arg) check(v any) (any, error) {
 		if n, ok := v.(json.Number); ok {
 			return a.checkInteger(n)
 		}
+	case argNumber:
+		if n, ok := v.(json.Number); ok {
+			return n, nil
+		}
 	case argStrings:
 		return a.checkStrings(v)
+	case argMap:
+		return a.checkMap(v)
+	case argAny:
+		return v, nil
 	}
 	return nil, a.wrongType(v, string(a.typ))
 }
@@ -216,7 +249,7 @@ func (a arg) checkInteger(n json.Number) (any, error) {
 		}
 		i = int64(f)
 	}
-	if i < a.min || a.max > 0 && i > a.max {
+	if a.schema == nil && (i < a.min || a.max > 0 && i > a.max) {
 		if a.max > 0 {
 			return nil, task.Errorf(task.InvalidArgument, "%s: %d, want %d to %d", a.name, i, a.min, a.max)
 		}
@@ -234,6 +267,28 @@ func (a arg) checkStrings(v any) (any, error) {
 	for i, item := range list {
 		if out[i], ok = item.(string); !ok {
 			return nil, task.Errorf(task.InvalidArgument, "%s: item %d: want a string, got %s", a.name, i+1, article(jsonType(item)))
+		}
+	}
+	return out, nil
+}
+
+// checkMap takes numbers and booleans for the strings that they look like: models write {"PORT": 8080}.
+func (a arg) checkMap(v any) (any, error) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil, a.wrongType(v, "object of strings")
+	}
+	out := make(map[string]string, len(object))
+	for name, item := range object {
+		switch item := item.(type) {
+		case string:
+			out[name] = item
+		case json.Number:
+			out[name] = item.String()
+		case bool:
+			out[name] = strconv.FormatBool(item)
+		default:
+			return nil, task.Errorf(task.InvalidArgument, "%s: %.60s: want a string, got %s", a.name, name, article(jsonType(item)))
 		}
 	}
 	return out, nil

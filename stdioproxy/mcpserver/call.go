@@ -41,8 +41,9 @@ var outputSchema = json.RawMessage(`{"type":"object","properties":{"task":{"type
 
 // addTools registers every tool, one file for each group.
 func (s *Server) addTools() {
-	for _, group := range [][]tool{s.startTools(), s.statusTools(), s.outputTools(), s.controlTools()} {
+	for _, group := range [][]tool{s.startTools(), s.commandTools(), s.statusTools(), s.outputTools(), s.controlTools()} {
 		for _, t := range group {
+			s.builtin[t.name] = true
 			s.mcp.AddTool(t.describe(), s.handler(t))
 		}
 	}
@@ -76,6 +77,9 @@ func (s *Server) handler(t tool) mcp.ToolHandler {
 }
 
 func (c *call) run(ctx context.Context, t tool) (*reply, error) {
+	if id, ok := askedAbout(c.req.Params); ok {
+		return c.answered(ctx, id)
+	}
 	var err error
 	if c.args, err = parseArgs(c.req.Params.Arguments, t.args); err != nil {
 		return nil, err

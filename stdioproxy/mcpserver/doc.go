@@ -23,6 +23,15 @@
 // is middleware. Rejected: a fork of the SDK; a byte filter in front of its own transport, which would
 // have to parse every message a second time.
 //
+// User-defined kinds are tools of their own, read from the file that the daemon leaves (a host may list tools while
+// none runs) and renewed when the event stream says that the kinds changed. For a list of tools alone a daemon that is
+// away is not looked for: an idle session must cost nothing. Rejected: one tool that takes any kind by name, whose
+// schema could say nothing of the parameters.
+//
+// A task that waits for approval is put before the person at the client, where the client can do that; the call
+// still ends within [maxCall], and what it then says names the terminal's commands. Rejected: the SDK's own bridge
+// from input requests to elicitation for older clients, which waits without end and fails the call with the form.
+//
 // Subscriptions are fed by one event stream for all sessions ([hub]), opened while somebody is
 // interested, and told to clients as "something changed", at most [updatesPerSecond] times a second for
 // each URI, the last one always. Rejected: a stream for each subscription (a dashboard subscribes to

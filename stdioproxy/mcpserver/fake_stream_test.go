@@ -11,6 +11,7 @@ import (
 func (f *fake) Events(_ context.Context, q task.EventQuery) (task.EventStream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.eventCalls++
 	if err := f.upLocked(); err != nil {
 		return nil, err
 	}

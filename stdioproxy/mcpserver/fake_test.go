@@ -37,6 +37,16 @@ type fake struct {
 	// onCancel, if set, decides what a cancel makes of a running task.
 	onCancel func(*task.Task)
 	panics   bool
+	// asks makes every task wait for approval; approvals are the answers: true is always.
+	asks      bool
+	approvals []bool
+	// input is what was written to any task, kinds what there is, retries what was asked.
+	input   string
+	closed  bool
+	kinds   []task.KindInfo
+	retries []task.RetryRequest
+	// eventCalls counts the attempts to open a stream.
+	eventCalls int
 }
 
 func newFake() *fake {
@@ -152,6 +162,13 @@ func (f *fake) addLocked(spec task.Spec, key task.Key) task.Task {
 	}
 	if t.Title == "" {
 		t.Title = "orders.csv -> app.db"
+	}
+	if f.asks {
+		t.Phase = task.PhaseAwaitingApproval
+		t.Approval = &task.Approval{
+			Effects: []task.Effect{{Act: task.ActRun, Program: "/usr/bin/make", Folder: "/src"}},
+			AskedAt: time.Now(), ExpiresAt: time.Now().Add(24 * time.Hour),
+		}
 	}
 	f.tasks = append(f.tasks, t)
 	f.keys[key] = t.ID
@@ -283,9 +300,10 @@ func (f *fake) Cancel(_ context.Context, ref task.Ref, _ task.CancelRequest, _ t
 	return *p, nil
 }
 
-func (f *fake) Retry(_ context.Context, ref task.Ref, _ task.RetryRequest, key task.Key) (task.Task, error) {
+func (f *fake) Retry(_ context.Context, ref task.Ref, req task.RetryRequest, key task.Key) (task.Task, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.retries = append(f.retries, req)
 	t, err := f.getLocked(ref)
 	if err != nil {
 		return t, err

@@ -68,6 +68,43 @@ func TestHalves(t *testing.T) {
 			[]string{"two", "log", "4", "8", "goes on and may write more"}},
 		{"retry", failed, "retry_task", map[string]any{"task_id": "1"}, false,
 			[]string{string(fakeID(2)), "task://status/" + string(fakeID(2)), id, "pending"}},
+		{"command failed", func(f *fake) {
+			f.add(1)
+			f.change(1, task.EventStatus, func(t *task.Task) {
+				t.Kind, t.Status, t.Outcome = "command", task.StatusFailed, task.OutcomeFailed
+				t.Error = &task.Error{Code: task.Unavailable, Message: "exit status 7",
+					Details: map[string]any{"exit_code": 7, "last_line": "ld: symbol missing"}}
+			})
+		}, "get_task_status", map[string]any{"task_id": "1"}, false,
+			[]string{"exit status 7", "7", "ld: symbol missing", "get_task_output", "retry_task"}},
+		{"command killed", func(f *fake) {
+			f.add(1)
+			f.change(1, task.EventStatus, func(t *task.Task) {
+				t.Kind, t.Status, t.Outcome = "command", task.StatusFailed, task.OutcomeSignaled
+				t.Error = &task.Error{Code: task.Unavailable, Message: "signal: segmentation fault", Details: map[string]any{"signal": "SIGSEGV"}}
+			})
+		}, "wait_for_task", map[string]any{"task_id": "1"}, false, []string{"signaled", "SIGSEGV", "segmentation fault"}},
+		{"command ended", func(f *fake) {
+			f.add(1)
+			f.change(1, task.EventStatus, func(t *task.Task) {
+				t.Kind, t.Status, t.Outcome = "command", task.StatusCompleted, task.OutcomeSucceeded
+				t.Result = json.RawMessage(`{"exit_code":0,"duration":"3.2s"}`)
+			})
+		}, "wait_for_task", map[string]any{"task_id": "1"}, false,
+			[]string{`"exit_code":0`, "3.2s", "ended with exit code 0", "get_task_output shows what it wrote"}},
+		{"command started", nil, "start_command", map[string]any{"command": []string{"make"}, "cwd": "/src", "title": "build"}, false,
+			[]string{id, "task://status/" + id, "build", "Accepted: it starts", "Tell the user; do not poll", "60"}},
+		{"command awaits approval", func(f *fake) { f.asks = true }, "start_command",
+			map[string]any{"command": []string{"make"}, "cwd": "/src"}, false,
+			[]string{"awaiting_approval", "run /usr/bin/make in /src", "without an answer",
+				"Waiting for your approval. In a terminal: durablectl approve 1 (once), durablectl approve 1 --always, or durablectl policy allow"}},
+		{"no folder", nil, "start_command", map[string]any{"command": []string{"make"}}, true,
+			[]string{"cwd: missing", "give an absolute path", "invalid_argument"}},
+		{"input", func(f *fake) { f.add(1) }, "send_task_input", map[string]any{"task_id": "1", "text": "yes"}, false,
+			[]string{"4", "next_offset", "get_task_output shows"}},
+		{"pause", func(f *fake) { f.add(1) }, "pause_task", map[string]any{"task_id": "1"}, false,
+			[]string{"paused", "resume_task", "durablectl resume 1"}},
+		{"resume", func(f *fake) { f.add(1) }, "resume_task", map[string]any{"task_id": "1"}, false, []string{"queued", "Accepted"}},
 		{"ill-typed", nil, "wait_for_task", map[string]any{"task_id": true}, true,
 			[]string{"task_id: want a string, got a boolean", "Number, id, part of an id, or @last"}},
 	}
@@ -149,9 +186,9 @@ func TestFirstContent(t *testing.T) {
 	})
 }
 
-// maxToolsList bounds the answer to tools/list, which every session of every host pays for: 2,500 tokens
-// with three start tools; there is one yet. JSON Schema has a little under four bytes a token.
-const maxToolsList = 7000
+// maxToolsList bounds the answer to tools/list, which every session of every host pays for: 4,000 tokens when all
+// tools are there, 15,000 bytes; batches and training are not yet. JSON Schema has a little under four bytes a token.
+const maxToolsList = 12000
 
 func TestToolsListSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,10 +16,13 @@ var commands = map[string]string{
 	"logs":   "get_task_output",
 	"cancel": "cancel_task",
 	"retry":  "retry_task",
+	"pause":  "pause_task",
+	"resume": "resume_task",
+	"stdin":  "send_task_input",
 }
 
-// Of status, watch, wait, logs and cancel only those of a task: without a number they mean the daemon.
-var command = regexp.MustCompile(`\bdurablectl (?:(list|retry)\b|(status|watch|wait|logs|cancel)( \d+))`)
+// Of status, watch, wait, logs, cancel, pause, resume and stdin only those of a task: without a number they mean the daemon.
+var command = regexp.MustCompile(`\bdurablectl (?:(list|retry)\b|(status|watch|wait|logs|cancel|pause|resume|stdin)( \d+))`)
 
 // toolHint is a hint with the tools' names in place of the commands'.
 func toolHint(hint string) string {

@@ -33,12 +33,17 @@ type hub struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
 
+	// kindsChanged, if set, is called when the kinds may have changed. It never changes.
+	kindsChanged func(context.Context)
+
 	mu sync.Mutex
 	// subs: who subscribed to which URI. started: whose task it is. watched: sessions whose end is
 	// awaited, because the SDK does not tell of it.
 	subs    map[string]map[*mcp.ServerSession]bool
 	started map[task.ID]*mcp.ServerSession
 	watched map[*mcp.ServerSession]bool
+	// lists: sessions that have a list of tools.
+	lists map[*mcp.ServerSession]bool
 	// feed is the running stream, nil while there is no interest.
 	feed *feed
 }
@@ -59,6 +64,7 @@ func newHub(svc task.Service, server *mcp.Server, log *slog.Logger) *hub {
 		subs:    map[string]map[*mcp.ServerSession]bool{},
 		started: map[task.ID]*mcp.ServerSession{},
 		watched: map[*mcp.ServerSession]bool{},
+		lists:   map[*mcp.ServerSession]bool{},
 	}
 }
 
@@ -112,10 +118,25 @@ func (h *hub) follow(ss *mcp.ServerSession, id task.ID) {
 	})
 }
 
+// listed notes that ss has a list of tools, which changes with the kinds.
+func (h *hub) listed(ss *mcp.ServerSession) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.lists[ss] {
+		h.lists[ss] = true
+		h.interestLocked(ss)
+	}
+}
+
 // poke says that the daemon has just answered: a feed that waits for it tries again at once.
 func (h *hub) poke() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.pokeLocked()
+}
+
+// pokeLocked is poke with h.mu held.
+func (h *hub) pokeLocked() {
 	if h.feed != nil {
 		select {
 		case h.feed.redial <- struct{}{}:
@@ -138,13 +159,23 @@ func (h *hub) interestLocked(ss *mcp.ServerSession) *feed {
 		f := &feed{cancel: cancel, tried: make(chan struct{}), redial: make(chan struct{}, 1)}
 		h.feed = f
 		h.wg.Go(func() { h.run(ctx, f) })
+	} else if len(h.subs)+len(h.started) == 1 { // until now nobody was in a hurry
+		h.pokeLocked()
 	}
 	return h.feed
 }
 
+// urgent reports whether somebody waits for what the stream brings. For a list of tools alone a daemon that is away
+// is not looked for: the next call finds it, and an idle session costs nothing.
+func (h *hub) urgent() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.subs) > 0 || len(h.started) > 0
+}
+
 // settleLocked ends the feed when nobody is interested any more. h.mu is held.
 func (h *hub) settleLocked() {
-	if h.feed != nil && len(h.subs) == 0 && len(h.started) == 0 {
+	if h.feed != nil && len(h.subs) == 0 && len(h.started) == 0 && len(h.lists) == 0 {
 		h.feed.cancel()
 		h.feed = nil
 	}
@@ -169,6 +200,7 @@ func (h *hub) forget(ss *mcp.ServerSession) {
 		}
 	}
 	delete(h.watched, ss)
+	delete(h.lists, ss)
 	h.settleLocked()
 }
 
@@ -219,10 +251,14 @@ func (h *hub) run(ctx context.Context, f *feed) {
 		}
 		missed = missed || cursor == ""
 		h.log.Debug("event stream ended", "error", err, "retry_in", wait)
+		var again <-chan time.Time
+		if h.urgent() {
+			again = time.After(wait)
+		}
 		select {
 		case <-ctx.Done():
 		case <-f.redial:
-		case <-time.After(wait):
+		case <-again:
 		}
 		wait = min(2*wait, maxRedial)
 	}
@@ -266,6 +302,9 @@ func (h *hub) pump(ctx context.Context, stream task.EventStream, p *pacer, curso
 }
 
 func (h *hub) event(ctx context.Context, ev task.Event, p *pacer) {
+	if ev.Type == task.EventKinds && h.kindsChanged != nil {
+		h.kindsChanged(ctx)
+	}
 	if ev.TaskID == "" {
 		return
 	}
@@ -282,6 +321,9 @@ func (h *hub) event(ctx context.Context, ev task.Event, p *pacer) {
 // resync is called when the stream is open again: tasks may have ended while the daemon could not be
 // asked how. If events were missed, everybody is told that something may have changed.
 func (h *hub) resync(ctx context.Context, p *pacer, missed bool) {
+	if h.kindsChanged != nil {
+		h.kindsChanged(ctx)
+	}
 	for _, uri := range h.uris() {
 		if missed {
 			p.changed(ctx, uri, time.Now())

@@ -153,7 +153,9 @@ func TestAdvise(t *testing.T) {
 		{running(5 * time.Minute), "Running, 34 %, about 5 min left. Tell the user; do not poll. Ask again in about 5 min, or when the user asks.", 5 * time.Minute},
 		{running(1000 * time.Hour), "Running, 34 %, about 42 days left. Tell the user; do not poll. Ask again in about 6 h, or when the user asks.", 6 * time.Hour},
 		{task.Task{Status: task.StatusPending, Phase: task.PhaseQueued}, "Accepted: it starts as soon as a slot is free. Tell the user; do not poll. Ask again in about 1 min, or when the user asks.", time.Minute},
-		{task.Task{Number: 7, Status: task.StatusPending, Phase: task.PhasePaused, Reason: task.ReasonCrashLoop}, "Paused (crash_loop). It waits for a person: durablectl resume 7.", 0},
+		{task.Task{Number: 7, Status: task.StatusPending, Phase: task.PhasePaused, Reason: task.ReasonCrashLoop}, "Paused (crash_loop). resume_task lets it go on, when the user wants that; in a terminal: durablectl resume 7.", 0},
+		{task.Task{Number: 42, Status: task.StatusPending, Phase: task.PhaseAwaitingApproval}, "Waiting for your approval. In a terminal: durablectl approve 42 (once), durablectl approve 42 --always, or durablectl policy allow", 0},
+		{task.Task{Kind: "command", Status: task.StatusCompleted}, "Completed: the program ended with exit code 0. get_task_output shows what it wrote. Tell the user.", 0},
 		{task.Task{Status: task.StatusCompleted}, "Completed. Tell the user; there is nothing left to wait for.", 0},
 	} {
 		if got := advise(c.t); got.Next != c.next || got.CheckAgain != c.check {
@@ -179,6 +181,7 @@ func TestToolHint(t *testing.T) {
 		"durablectl list shows the tasks there are":                         "list_tasks shows the tasks there are",
 		"durablectl status 7":                                               "get_task_status 7",
 		"durablectl cancel 7; durablectl retry goes on from its checkpoint": "cancel_task 7; retry_task goes on from its checkpoint",
+		"durablectl resume 7 or durablectl stdin 7":                         "resume_task 7 or send_task_input 7",
 		"its log has the stack: durablectl logs 12":                         "its log has the stack: get_task_output 12",
 		"durablectl status shows whether it is back":                        "durablectl status shows whether it is back",
 		"start it: durablectl restart, or durabled run":                     "start it: durablectl restart, or durabled run",

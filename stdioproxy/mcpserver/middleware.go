@@ -89,7 +89,7 @@ func (s *Server) tell(info *mcp.Implementation) {
 }
 
 // route brings every read of one of our URIs to [Server.readResource], and tells the hub that the daemon
-// is there when work was done. The SDK alone matches templates strictly and answers a protocol error
+// is there when work was done, and that somebody has a list of tools that may change. The SDK alone matches templates strictly and answers a protocol error
 // for a task reference with an odd character, where clients expect contents that say "not found". So it
 // gets to see a URI that it knows, and the one that was asked for travels in the context.
 func (s *Server) route(next mcp.MethodHandler) mcp.MethodHandler {
@@ -97,6 +97,11 @@ func (s *Server) route(next mcp.MethodHandler) mcp.MethodHandler {
 		switch r := req.(type) {
 		case *mcp.CallToolRequest:
 			defer s.hub.poke()
+		case *mcp.ServerRequest[*mcp.ListToolsParams]:
+			if s.opts.Kinds != nil {
+				s.syncKinds(s.opts.Kinds())
+				s.hub.listed(r.Session)
+			}
 		case *mcp.ReadResourceRequest:
 			defer s.hub.poke()
 			if u, ok := parseURI(r.Params.URI); ok {

@@ -28,6 +28,9 @@ type advice struct {
 func advise(t task.Task) advice {
 	switch t.Status {
 	case task.StatusCompleted:
+		if t.Kind == kindCommand {
+			return advice{Next: "Completed: the program ended with exit code 0. get_task_output shows what it wrote. Tell the user."}
+		}
 		return advice{Next: "Completed. Tell the user; there is nothing left to wait for."}
 	case task.StatusFailed:
 		return advice{Next: fmt.Sprintf("Failed: %s. get_task_output shows its log; retry_task goes on from its last checkpoint, once the cause is mended.", failure(t))}
@@ -36,9 +39,9 @@ func advise(t task.Task) advice {
 	}
 	switch t.Phase {
 	case task.PhasePaused:
-		return advice{Next: fmt.Sprintf("Paused%s. It waits for a person: durablectl resume %d.", reason(t), t.Number)}
+		return advice{Next: fmt.Sprintf("Paused%s. resume_task lets it go on, when the user wants that; in a terminal: durablectl resume %d.", reason(t), t.Number)}
 	case task.PhaseAwaitingApproval:
-		return advice{Next: fmt.Sprintf("It waits for a person to allow it: durablectl approve %d. Tell the user.", t.Number)}
+		return advice{Next: task.ApprovalNotice(t.Number)}
 	case task.PhaseInputRequired:
 		return advice{Next: fmt.Sprintf("It asks a person and waits: durablectl answer %d. Tell the user.", t.Number)}
 	}

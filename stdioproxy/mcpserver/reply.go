@@ -22,6 +22,9 @@ type reply struct {
 	data map[string]any
 	// err makes it a tool error.
 	err *task.Error
+	// ask, if set, is the whole reply: the client puts the question to its user and calls again, with state.
+	ask   *mcp.ElicitParams
+	state string
 	// bare: lead is the whole text half, because a client parses it.
 	bare bool
 }
@@ -65,8 +68,19 @@ func (r *reply) said(key, text string) *reply {
 	return r
 }
 
+// then replaces what is to be done next, in both halves.
+func (r *reply) then(next string) *reply {
+	before, _ := r.data["next"].(string)
+	r.text = strings.Replace(r.text, "\nnext: "+before, "\nnext: "+next, 1)
+	r.data["next"] = next
+	return r
+}
+
 // result makes both halves; log is what was said on the session's log meanwhile.
 func (r *reply) result(log []string, links bool) *mcp.CallToolResult {
+	if r.ask != nil {
+		return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{askKey: r.ask}, RequestState: r.state}
+	}
 	data, text := map[string]any{}, r.text
 	maps.Copy(data, r.data)
 	if r.err != nil {

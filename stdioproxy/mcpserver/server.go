@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -23,6 +24,9 @@ type Options struct {
 	Base string
 	// Home stands for a leading ~ in paths. Empty: such paths are refused.
 	Home string
+	// Kinds, if set, returns the kinds that the daemon had listed last, without asking it: each user-defined one becomes
+	// a tool. Nil kinds are not known. It is called when tools are listed, and must be quick.
+	Kinds func() []task.KindInfo
 	// Legacy offers no protocol version after 2025-11-25.
 	Legacy bool
 	// OnClient, if set, is told the client's name and version, such as "claude-ai 0.14", when it has
@@ -44,6 +48,12 @@ type Server struct {
 	caps  *mcp.ServerCapabilities
 	mcp   *mcp.Server
 	hub   *hub
+	// builtin are the names of our own tools.
+	builtin map[string]bool
+
+	kindsMu sync.Mutex
+	// kindTools are the tools of user-defined kinds, with what each was made from.
+	kindTools map[string]string
 }
 
 // New returns a Server on svc. It calls nothing on svc: a handshake and the lists work while there is
@@ -63,6 +73,7 @@ func New(svc task.Service, opts Options) *Server {
 	}
 	s := &Server{
 		svc: svc, quiet: opts.Quiet, opts: opts, log: opts.Logger,
+		builtin: map[string]bool{}, kindTools: map[string]string{},
 		impl: &mcp.Implementation{Name: "durable", Title: "MCP Durability Server", Version: opts.Version},
 		caps: &mcp.ServerCapabilities{
 			Tools:       &mcp.ToolCapabilities{ListChanged: true},
@@ -82,6 +93,10 @@ func New(svc task.Service, opts Options) *Server {
 	})
 	s.hub = newHub(s.quiet, s.mcp, s.log)
 	s.addTools()
+	if opts.Kinds != nil {
+		s.hub.kindsChanged = s.askKinds
+		s.syncKinds(opts.Kinds())
+	}
 	s.addResources()
 	s.mcp.AddReceivingMiddleware(s.recover, s.introduce, s.route)
 	return s

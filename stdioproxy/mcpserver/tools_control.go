@@ -16,7 +16,32 @@ func (s *Server) controlTools() []tool {
 		name: "cancel_task", title: "Cancel task", destructive: true, idempotent: true, args: []arg{taskArg},
 		description: "Durable background job: cancels it for good. retry_task can go on from its checkpoint later.",
 		run:         cancelTask,
+	}, {
+		name: "pause_task", title: "Pause task", idempotent: true, args: []arg{taskArg},
+		description: "Durable background job: holds it until resume_task.",
+		run: func(ctx context.Context, c *call) (*reply, error) {
+			return c.change(ctx, c.s.svc.Pause)
+		},
+	}, {
+		name: "resume_task", title: "Resume task", idempotent: true, args: []arg{taskArg},
+		description: "Durable background job: lets a paused one go on.",
+		run: func(ctx context.Context, c *call) (*reply, error) {
+			return c.change(ctx, c.s.svc.Resume)
+		},
 	}}
+}
+
+// change answers with the task after a change.
+func (c *call) change(ctx context.Context, change func(context.Context, task.Ref, task.Key) (task.Task, error)) (*reply, error) {
+	ref, err := c.ref()
+	if err != nil {
+		return nil, err
+	}
+	t, err := change(ctx, ref, c.key())
+	if err != nil {
+		return nil, err
+	}
+	return taskReply(t), nil
 }
 
 // cancelTask says "cancelled" only when the status is: the commit decides, but the attempt may take

@@ -45,6 +45,7 @@ func (s *Server) startTools() []tool {
 			args: []arg{
 				taskArg,
 				{name: "fresh", typ: argBoolean, desc: "From the beginning, not from the checkpoint"},
+				{name: "env", typ: argMap, desc: "Its environment values again: they are not kept"},
 				common[1],
 			},
 			description: "Durable background job: starts a new task that repeats an ended one, from its last checkpoint.",
@@ -85,19 +86,38 @@ func (c *call) params(except ...string) map[string]any {
 	return params
 }
 
-// submit starts a task and answers with it; accepted is the log line, with a place for the URI.
+// submit starts a task of that kind and answers with it; accepted is the log line, with a place for the URI, or empty.
 func (c *call) submit(ctx context.Context, kind string, params map[string]any, accepted string) (*reply, error) {
+	return c.submitSpec(ctx, task.Spec{Kind: kind}, params, accepted)
+}
+
+// submitSpec adds to spec what every start tool takes.
+func (c *call) submitSpec(ctx context.Context, spec task.Spec, params map[string]any, accepted string) (*reply, error) {
 	raw, err := json.Marshal(params)
 	if err != nil {
 		return nil, task.Errorf(task.Internal, "encode parameters: %w", err)
 	}
-	t, err := c.s.svc.Submit(ctx, task.Spec{Kind: kind, Title: c.args.string("title"), Params: raw}, c.key())
+	spec.Title, spec.Params = c.args.string("title"), raw
+	if err := spec.Validate(); err != nil {
+		return nil, err
+	}
+	t, err := c.s.svc.Submit(ctx, spec, c.key())
 	if err != nil {
 		return nil, err
 	}
-	c.say(ctx, "info", accepted, statusURI(t.ID))
+	if accepted != "" {
+		c.say(ctx, "info", accepted, statusURI(t.ID))
+	}
+	return c.begun(ctx, t), nil
+}
+
+// begun answers with a task that has just been accepted, once a person was asked, where one has to be.
+func (c *call) begun(ctx context.Context, t task.Task) *reply {
 	c.s.hub.follow(c.req.Session, t.ID)
-	return started(t), nil
+	if t.Phase == task.PhaseAwaitingApproval {
+		return c.ask(ctx, t)
+	}
+	return started(t)
 }
 
 func retryTask(ctx context.Context, c *call) (*reply, error) {
@@ -105,10 +125,9 @@ func retryTask(ctx context.Context, c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := c.s.svc.Retry(ctx, ref, task.RetryRequest{Fresh: c.args.bool("fresh")}, c.key())
+	t, err := c.s.svc.Retry(ctx, ref, task.RetryRequest{Fresh: c.args.bool("fresh"), Env: c.args.env("env")}, c.key())
 	if err != nil {
 		return nil, err
 	}
-	c.s.hub.follow(c.req.Session, t.ID)
-	return started(t), nil
+	return c.begun(ctx, t), nil
 }

@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,8 +44,13 @@ type view struct {
 	ETA       *int64       `json:"eta_seconds,omitempty"`
 	ErrorHint string       `json:"error_hint,omitempty"`
 	LastError string       `json:"last_error,omitempty"`
-	Question  string       `json:"question,omitempty"`
-	RetryOf   task.ID      `json:"retry_of,omitempty"`
+	// ExitCode, Signal and LastLine tell how a program failed; Approval what a task waits to be allowed.
+	ExitCode *int64   `json:"exit_code,omitempty"`
+	Signal   string   `json:"signal,omitempty"`
+	LastLine string   `json:"last_line,omitempty"`
+	Approval []string `json:"approval,omitempty"`
+	Question string   `json:"question,omitempty"`
+	RetryOf  task.ID  `json:"retry_of,omitempty"`
 }
 
 // row is a task in the tutorial's lists: fewer keys, and two of its own.
@@ -133,7 +139,25 @@ func (f form) view(t task.Task) *view {
 	if t.Question != nil {
 		v.Question = t.Question.Message
 	}
+	v.ending(t)
+	v.Approval = effects(t)
 	return v
+}
+
+// ending reads how a program failed off the details of the error.
+func (v *view) ending(t task.Task) {
+	e := t.Error
+	if e == nil {
+		e = t.LastError
+	}
+	if e == nil || t.Status == task.StatusCompleted {
+		return
+	}
+	if code, err := strconv.ParseInt(fmt.Sprint(e.Details["exit_code"]), 10, 64); err == nil {
+		v.ExitCode = &code
+	}
+	v.Signal, _ = e.Details["signal"].(string)
+	v.LastLine, _ = e.Details["last_line"].(string)
 }
 
 func (f form) row(t task.Task) row {
@@ -226,6 +250,12 @@ func (v *view) text() string {
 		line("error", *v.Error)
 	}
 	line("last error", v.LastError)
+	if v.ExitCode != nil {
+		line("exit code", strconv.FormatInt(*v.ExitCode, 10))
+	}
+	line("signal", v.Signal)
+	line("last line", v.LastLine)
+	line("waits for approval to", strings.Join(v.Approval, "; "))
 	line("hint", v.ErrorHint)
 	line("result", string(v.ResultData))
 	fmt.Fprintf(&b, "created: %s, updated: %s", v.CreatedAt.text(), v.UpdatedAt.text())

@@ -22,6 +22,8 @@ func Exercise(t *testing.T, open Opener) {
 		"Reopen":       testReopen,
 		"Queue":        testQueue,
 		"Due":          testDue,
+		"Asking":       testAsking,
+		"EndedBefore":  testEndedBefore,
 		"Final":        testFinal,
 		"Secrets":      testSecrets,
 		"Checkpoint":   testCheckpoint,

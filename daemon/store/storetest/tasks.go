@@ -110,6 +110,74 @@ func testDue(t *testing.T, open Opener) {
 	next(time.Time{}, false)
 }
 
+// testAsking: what waits for a yes is found, and is due when its time is up.
+func testAsking(t *testing.T, open Opener) {
+	b := start(t, open, store.Options{})
+	base := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	rec := Pending("noop")
+	rec.Task.Phase = task.PhaseAwaitingApproval
+	rec.Effects = []task.Effect{{Act: task.ActRun, Program: "/bin/x", Folder: "/"}}
+	rec.Task.Approval = &task.Approval{Effects: rec.Effects, AskedAt: base, ExpiresAt: base.Add(24 * time.Hour)}
+	a := b.create(rec)
+	c := b.create(rec)
+	b.create(Pending("noop"))
+	want := func(asking, due []task.ID) {
+		t.Helper()
+		b.view(func(tx *store.Tx) error {
+			got, _ := tx.Asking(10)
+			gotDue, err := tx.Due(base.Add(24*time.Hour), 10)
+			if diff := cmp.Diff([][]task.ID{asking, due}, [][]task.ID{got, gotDue}); diff != "" {
+				t.Errorf("asking, due (-want +got):\n%s", diff)
+			}
+			early, _ := tx.Due(base.Add(24*time.Hour-1), 10)
+			one, _ := tx.Asking(1)
+			if len(early) != 0 || len(one) > 1 {
+				t.Errorf("early %v, limited %v", early, one)
+			}
+			return err
+		})
+	}
+	both := []task.ID{a.Task.ID, c.Task.ID}
+	want(both, both)
+	if got := b.task(a.Task.ID); cmp.Diff(a.Effects, got.Effects) != "" || cmp.Diff(a.Task.Approval, got.Task.Approval) != "" {
+		t.Errorf("read back: %+v, %+v", got.Effects, got.Task.Approval)
+	}
+	b.change(a.Task.ID, func(r *store.Record) { r.Task.Phase, r.Task.Approval = task.PhaseQueued, nil })
+	want(both[1:], both[1:])
+	b.change(c.Task.ID, end(task.StatusCancelled, base)) // which was never approved: the record keeps what it asked for
+	want(nil, nil)
+}
+
+func testEndedBefore(t *testing.T, open Opener) {
+	b := start(t, open, store.Options{})
+	base := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	var ids []task.ID
+	for i, st := range []task.Status{task.StatusFailed, task.StatusCompleted, task.StatusCancelled, task.StatusCompleted, task.StatusCompleted} {
+		id := b.create(Pending("noop")).Task.ID
+		b.change(id, end(st, base.Add(time.Duration(-i)*time.Hour)))
+		ids = append(ids, id)
+	}
+	b.create(Pending("noop"))
+	for _, tt := range []struct {
+		before time.Time
+		max    int
+		want   []task.ID
+	}{
+		{base.Add(time.Second), 10, []task.ID{ids[4], ids[3], ids[2], ids[1], ids[0]}},
+		{base, 10, []task.ID{ids[4], ids[3], ids[2], ids[1]}},
+		{base.Add(time.Hour), 2, []task.ID{ids[4], ids[3]}},
+		{base.Add(-5 * time.Hour), 10, nil},
+	} {
+		b.view(func(tx *store.Tx) error {
+			got, err := tx.EndedBefore(tt.before, tt.max)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("before %s, at most %d (-want +got):\n%s", tt.before, tt.max, diff)
+			}
+			return err
+		})
+	}
+}
+
 // testFinal: a status that is final stays, whoever wants to change it.
 func testFinal(t *testing.T, open Opener) {
 	b := start(t, open, store.Options{})

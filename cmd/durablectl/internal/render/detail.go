@@ -19,7 +19,9 @@ func (s Screen) Detail(t task.Task) string {
 	head := number(t.Number)
 	b.WriteString(s.Paint(Bold, head) + strings.TrimPrefix(s.fit(head+"  "+Clean(t.Title)), head) + "\n")
 	b.WriteString(s.facts(t))
-	b.WriteString(s.section("parameters", Fields(t.Params)))
+	b.WriteString(s.approval(t))
+	_, params := program(t)
+	b.WriteString(s.section("parameters", Fields(params)))
 	b.WriteString(s.section("labels", labels(t.Labels)))
 	b.WriteString(s.attempts(t))
 	b.WriteString(s.section("result", s.result(t)))
@@ -49,6 +51,12 @@ func (s Screen) facts(t task.Task) string {
 		status += ", " + reasons(t.Reason)
 	}
 	add("status", "%s", status)
+	if command, _ := program(t); command != "" {
+		add("command", "%s", command)
+	}
+	if exit := exitOf(t); exit != "" {
+		add("exit", "%s", exit)
+	}
 	if line := s.progress(t); line != "" {
 		add("progress", "%s", line)
 	}
@@ -88,6 +96,9 @@ func policies(t task.Task) []Field {
 	}
 	if t.Retry != nil && t.Retry.MaxAttempts > 1 {
 		add("retry", fmt.Sprintf("up to %d attempts", t.Retry.MaxAttempts))
+	}
+	if t.Restart != task.RestartOnInterrupt {
+		add("restart", string(t.Restart))
 	}
 	if t.Queue != task.DefaultQueue {
 		add("queue", t.Queue)
@@ -244,6 +255,9 @@ func (s Screen) failure(t task.Task) string {
 	for line := range strings.Lines(e.Message) {
 		text += "  " + Clean(line) + "\n"
 	}
+	if line := lastLine(e); line != "" && !strings.Contains(e.Message, line) {
+		text += "  it wrote last: " + line + "\n"
+	}
 	if e.Hint != "" {
 		text += "  hint: " + Clean(e.Hint) + "\n"
 	}
@@ -258,6 +272,8 @@ func Next(t task.Task) string {
 		command = "logs"
 	case t.Status.Terminal():
 		command = "retry"
+	case t.Phase == task.PhaseAwaitingApproval:
+		command = "approve"
 	case t.Phase == task.PhasePaused:
 		command = "resume"
 	}

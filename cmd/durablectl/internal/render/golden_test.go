@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +88,8 @@ func TestFits(t *testing.T) {
 	all := tasks(t)
 	for width := 56; width < 140; width++ {
 		s := Screen{Now: now, Width: width, Color: true}
-		text := s.List(all) + s.running(all) + s.ended(all)
+		ended := slices.DeleteFunc(slices.Clone(all), func(t task.Task) bool { return !t.Status.Terminal() })
+		text := s.List(all) + s.running(all) + s.ended(ended)
 		for _, task := range all {
 			text += s.Line(*task.Summary(), width) + "\n"
 		}

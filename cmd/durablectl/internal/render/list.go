@@ -61,6 +61,9 @@ func (s Screen) List(tasks []task.Task) string {
 func number(n uint64) string { return strconv.FormatUint(n, 10) }
 
 func (s Screen) stateCell(t task.Task) Cell {
+	if t.Phase == task.PhaseAwaitingApproval { // the longest word by far would narrow every table
+		return Cell{string(t.Status) + "/approval", Yellow}
+	}
 	return Cell{State(t.Status, t.Phase, t.Outcome), statusColors[t.Status]}
 }
 
@@ -101,9 +104,9 @@ func (s Screen) ran(t task.Task) (time.Duration, bool) {
 func errorOf(t task.Task) string {
 	switch {
 	case t.Error != nil:
-		return t.Error.Message
+		return reported(t.Error)
 	case t.LastError != nil && t.Status == task.StatusPending:
-		return t.LastError.Message
+		return reported(t.LastError)
 	case t.Status == task.StatusFailed:
 		return t.Reason
 	}
@@ -133,6 +136,9 @@ func (s Screen) Kinds(kinds []task.KindInfo) string {
 		about := FirstLine(k.Description)
 		if about == "" {
 			about = k.Title
+		}
+		if k.UserDefined {
+			about += " (yours)"
 		}
 		table.Row(Cell{Text: alias, Color: Bold}, Cell{Text: k.Name}, Cell{Text: about})
 	}

@@ -14,7 +14,7 @@ type Overview struct {
 	Info task.Info
 	// Running and Ended are tasks: all that run, and those that ended last, the latest first.
 	Running, Ended []task.Task
-	// Pending is one that waits, if any: for the command to type next.
+	// Pending are those that wait: for the command to type next, and for what needs a person.
 	Pending []task.Task
 	// Client is this program's version, Install the command that makes the daemon start at boot; ""
 	// if there is none.
@@ -42,6 +42,7 @@ func Lives(l task.Lives, install string) string {
 func (s Screen) Status(o Overview) string {
 	var b strings.Builder
 	in := o.Info
+	b.WriteString(s.awaiting(o.Pending))
 	fmt.Fprintf(&b, "%s %s, up %s, %s\n", s.Paint(Bold, "durabled"), Clean(in.Version),
 		Duration(time.Duration(in.Uptime)), Lives(in.Lives, o.Install))
 	b.WriteString(s.fields([]Field{
@@ -129,9 +130,11 @@ func (s Screen) ended(tasks []task.Task) string {
 // next is the command that most likely comes next: what needs a person first, then what goes on, then
 // what went wrong.
 func (o Overview) next() string {
-	for _, t := range slices.Concat(o.Running, o.Pending) {
-		if t.Phase == task.PhasePaused {
-			return Next(t)
+	for _, phase := range []task.Phase{task.PhaseAwaitingApproval, task.PhasePaused} {
+		for _, t := range slices.Concat(o.Running, o.Pending) {
+			if t.Phase == phase {
+				return Next(t)
+			}
 		}
 	}
 	for _, list := range [][]task.Task{o.Running, o.Pending, o.Ended} {

@@ -21,7 +21,7 @@ func Build() (dir string, remove func(), err error) {
 	}
 	remove = func() { _ = os.RemoveAll(dir) } // a folder of temporary files
 	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
-		"durable/cmd/durablectl", "durable/cmd/durabled", "durable/cmd/durable-mcp")
+		"durable/cmd/durablectl", "durable/cmd/durabled", "durable/cmd/durable-mcp", "durable/cmd/durable-shim")
 	if out, err := build.CombinedOutput(); err != nil {
 		remove()
 		return "", nil, fmt.Errorf("%v: %w\n%s", build.Args, err, out)

@@ -1,0 +1,459 @@
+package command_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"durable/daemon/job"
+	"durable/daemon/job/command"
+	"durable/daemon/job/jobtest"
+	"durable/daemon/shim"
+	"durable/daemon/shim/protocol"
+	"durable/ipc/task"
+)
+
+// program is one that the test plays: it has the seams to package shim.
+type program struct {
+	startErr error
+	verdict  shim.Verdict
+	unknown  int           // Recover fails so many times
+	end      chan struct{} // closed when the program ends, with:
+	exit     shim.Exit
+	err      error
+	onStop   func()
+
+	mu     sync.Mutex
+	spec   shim.Spec
+	starts int
+	nonce  string
+	grace  time.Duration
+	stops  int
+}
+
+func newProgram() *program { return &program{end: make(chan struct{})} }
+
+// ended returns a program that has ended like that.
+func ended(exit shim.Exit, err error) *program {
+	p := newProgram()
+	p.exit, p.err = exit, err
+	close(p.end)
+	return p
+}
+
+func (p *program) Start(_ context.Context, _ string, spec shim.Spec) (command.Process, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spec = spec
+	p.starts++
+	return p, p.startErr
+}
+
+func (p *program) Recover(_ context.Context, _, nonce string) (command.Process, shim.Verdict, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nonce = nonce
+	if p.unknown > 0 {
+		p.unknown--
+		return nil, "", errors.New("the disk does not answer")
+	}
+	return p, p.verdict, nil
+}
+
+func (p *program) Wait(ctx context.Context) (shim.Exit, error) {
+	select {
+	case <-p.end:
+		return p.exit, p.err
+	case <-ctx.Done():
+		return shim.Exit{}, context.Cause(ctx)
+	}
+}
+
+func (p *program) Stop(grace time.Duration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.grace = grace
+	p.stops++
+	if p.stops == 1 {
+		return errors.New("no answer") // asked again
+	}
+	p.onStop()
+	return nil
+}
+
+// stage is a task of the kind and the host that its attempts run on.
+type stage struct {
+	t    *testing.T
+	kind *command.Kind
+	host *jobtest.Host
+	task task.Task
+	dir  string
+	work string
+}
+
+// newStage prepares a task with more parameters than a command.
+func newStage(t *testing.T, p *program, more map[string]any) *stage {
+	t.Helper()
+	dir := t.TempDir()
+	script(t, dir, "prog", "#!/bin/sh\n", 0o755)
+	params := map[string]any{"command": []string{"prog", "arg"}, "cwd": dir}
+	for k, v := range more {
+		params[k] = v
+	}
+	k := newKind("PATH=" + dir)
+	k.SetHolder(p)
+	plan, err := k.Prepare(t.Context(), spec(t, params))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{t: t, kind: k, host: jobtest.New(t)}
+	s.host.SetSecrets(plan.Secrets)
+	s.task = task.Task{ID: "0190", RootID: "0190", Number: 42, Attempt: 3, Kind: command.Name, Params: plan.Params}
+	s.dir, _ = s.host.AttemptDir()
+	work, _ := s.host.WorkDir()
+	s.work = filepath.Join(work, "checkpoint")
+	return s
+}
+
+func (s *stage) run(ctx context.Context) (any, error) {
+	return s.kind.Run(ctx, s.host.Context(s.task))
+}
+
+// write puts a file into the folder of the attempt.
+func (s *stage) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+var began = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+
+func TestSuccess(t *testing.T) {
+	p := ended(shim.Exit{Started: began, Ended: began.Add(3200 * time.Millisecond), UserTime: time.Second, MaxRSS: 4096}, nil)
+	s := newStage(t, p, map[string]any{"env": map[string]string{"KEY": "v"}, "nice": 5, "grace": "3s", "keep_children": true, "stdin": "open"})
+	s.write("stdout", " 45%|████▌     | 450/1000 [00:10<00:12, 43.10it/s]\r100%|██████████| 1000/1000 [00:10<00:00, 43.10it/s]")
+	got, err := s.run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := json.Marshal(got)
+	if want := `{"exit_code":0,"duration":"3.2s","user_time":"1s","system_time":"0s","max_rss_bytes":4096}`; string(text) != want {
+		t.Errorf("%s, want %s", text, want)
+	}
+	if !slices.Equal(s.host.Marks(), []task.Trigger{task.TriggerRun}) {
+		t.Errorf("marks %v", s.host.Marks())
+	}
+	reports := s.host.Reports()
+	if len(reports) == 0 || reports[len(reports)-1].Done != 1000 {
+		t.Errorf("reports %v", reports)
+	}
+	spec := p.spec
+	for _, want := range []string{"DURABLE_TASK_ID=0190", "DURABLE_TASK_NUMBER=42", "DURABLE_ATTEMPT=3", "KEY=v",
+		"DURABLE_PROGRESS=" + filepath.Join(s.dir, "progress"), "DURABLE_CHECKPOINT_DIR=" + s.work} {
+		if !slices.Contains(spec.Env, want) {
+			t.Errorf("no %s in %v", want, spec.Env)
+		}
+	}
+	if spec.Nice != 5 || spec.Grace != 3*time.Second || !spec.KeepChildren || spec.Stdin != shim.StdinOpen ||
+		spec.LogLimit != command.DefaultLogLimit || filepath.Base(spec.Path) != "prog" || !slices.Equal(spec.Args, []string{"prog", "arg"}) || spec.Nonce == "" {
+		t.Errorf("%+v", spec)
+	}
+	if info, err := os.Stat(s.work); err != nil || !info.IsDir() {
+		t.Errorf("no checkpoint folder: %v", err)
+	}
+}
+
+func TestEndings(t *testing.T) {
+	exit := shim.Exit{Started: began, Ended: began.Add(time.Second)}
+	with := func(change func(*shim.Exit)) shim.Exit { e := exit; change(&e); return e }
+	tests := []struct {
+		name    string
+		program *program
+		adopted bool
+		outcome task.Outcome
+		want    string // the message
+		details map[string]any
+		marks   []task.Trigger
+	}{
+		{name: "exit 7", program: ended(with(func(e *shim.Exit) { e.Code = 7 }), nil), outcome: task.OutcomeFailed,
+			want: "exit status 7", details: map[string]any{"exit_code": 7, "last_line": "error: password=*** *** is wrong"}, marks: []task.Trigger{task.TriggerRun}},
+		{name: "signal", program: ended(with(func(e *shim.Exit) { e.Signal, e.CoreDumped = "SIGSEGV", true }), nil), outcome: task.OutcomeSignaled,
+			want: "signal: segmentation fault (core dumped)", details: map[string]any{"signal": "SIGSEGV"}, marks: []task.Trigger{task.TriggerRun}},
+		{name: "not executed", program: &program{startErr: task.Errorf(task.Unavailable, "exec format error: %w", shim.ErrNotExecuted)}, outcome: task.OutcomeFailed,
+			want: "exec format error: the program was not run"},
+		{name: "exec error in exit", program: ended(with(func(e *shim.Exit) { e.Error = "no such file" }), nil), outcome: task.OutcomeFailed,
+			want: "the program was not run: no such file", marks: []task.Trigger{task.TriggerRun}},
+		{name: "lost", program: ended(shim.Exit{}, shim.ErrLost), outcome: task.OutcomeLost, want: shim.ErrLost.Error(), marks: []task.Trigger{task.TriggerRun}},
+		{name: "adopted and ended", program: verdict(shim.Ended, with(func(e *shim.Exit) { e.Code = 9 }), nil), adopted: true, outcome: task.OutcomeFailed, want: "exit status 9"},
+		{name: "adopted and lost", program: verdict(shim.Lost, shim.Exit{}, shim.ErrLost), adopted: true, outcome: task.OutcomeLost, want: shim.ErrLost.Error()},
+		{name: "adopted orphan", program: verdict(shim.Orphaned, shim.Exit{}, shim.ErrLost), adopted: true, outcome: task.OutcomeLost, want: shim.ErrLost.Error(), marks: []task.Trigger{task.TriggerOrphan}},
+		{name: "other boot", program: verdict(shim.Interrupted, shim.Exit{}, shim.ErrInterrupted), adopted: true, outcome: task.OutcomeInterrupted, want: shim.ErrInterrupted.Error()},
+		{name: "never started", program: verdict(shim.NotStarted, shim.Exit{}, shim.ErrNotExecuted), adopted: true, outcome: task.OutcomeInterrupted, want: "the daemon went down before the program was started"},
+		{name: "no answer to the start", program: &program{startErr: errors.New("broken pipe"), verdict: shim.NotStarted}, outcome: task.OutcomeInterrupted, want: "the daemon went down before the program was started"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStage(t, tt.program, map[string]any{"env": map[string]string{"PW": "hunter22"}})
+			s.host.SetAdopted(tt.adopted)
+			s.write("stderr", "warming up\nerror: password=swordfish hunter22 is wrong\n\n")
+			got, err := s.run(t.Context())
+			if err == nil || got != nil || job.OutcomeOf(err) != tt.outcome || err.Error() != tt.want || job.IsPermanent(err) {
+				t.Fatalf("%v, %q, %v; want %s, %q", got, job.OutcomeOf(err), err, tt.outcome, tt.want)
+			}
+			details := task.AsError(err).Details
+			for k, want := range tt.details {
+				if details[k] != want {
+					t.Errorf("details %v, want %s %v", details, k, want)
+				}
+			}
+			if !slices.Equal(s.host.Marks(), tt.marks) {
+				t.Errorf("marks %v, want %v", s.host.Marks(), tt.marks)
+			}
+			if tt.adopted && tt.program.starts > 0 {
+				t.Error("started again")
+			}
+		})
+	}
+}
+
+// verdict returns a program that Recover finds like that.
+func verdict(v shim.Verdict, exit shim.Exit, err error) *program {
+	p := ended(exit, err)
+	p.verdict = v
+	return p
+}
+
+// TestShutdownIsNoSignal: who was ended by the machine's shutdown is found with a signal, in another boot.
+func TestShutdownIsNoSignal(t *testing.T) {
+	for boot, want := range map[string]task.Outcome{"another": task.OutcomeInterrupted, shim.BootID(): task.OutcomeSignaled} {
+		s := newStage(t, verdict(shim.Ended, shim.Exit{Signal: "SIGTERM", Started: began, Ended: began}, nil), nil)
+		s.host.SetAdopted(true)
+		if boot == "" {
+			boot = "unknown"
+			want = task.OutcomeInterrupted
+		}
+		started := protocol.Started{Version: protocol.Version, Boot: boot, Holder: protocol.Process{PID: 77, Start: "1"}, Time: began}
+		s.write(protocol.FileStarted, string(started.Append()))
+		if _, err := s.run(t.Context()); job.OutcomeOf(err) != want {
+			t.Errorf("boot %s: %v, %v; want %s", boot, job.OutcomeOf(err), err, want)
+		}
+	}
+}
+
+// begin runs an attempt and returns when its program is up.
+func (s *stage) begin(ctx context.Context) <-chan error {
+	s.t.Helper()
+	result := make(chan error, 1)
+	go func() {
+		got, err := s.run(ctx)
+		if err == nil && got == nil {
+			err = errors.New("neither result nor error")
+		}
+		result <- err
+	}()
+	await(s.t, "the start", func() bool { return len(s.host.Marks()) > 0 })
+	return result
+}
+
+// await polls what another goroutine does.
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out waiting for %s", what)
+		}
+	}
+}
+
+func TestDetached(t *testing.T) {
+	p := newProgram()
+	s := newStage(t, p, nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	result := s.begin(ctx)
+	cancel(job.ErrStop)
+	if err := <-result; !errors.Is(err, job.ErrDetached) || p.stops > 0 {
+		t.Fatalf("%v, %d stops", err, p.stops)
+	}
+	s.host.SetAdopted(true)
+	p.verdict = shim.Running
+	result = s.begin(t.Context())
+	close(p.end)
+	if err := <-result; err != nil || p.starts != 1 || p.nonce != p.spec.Nonce {
+		t.Errorf("%v, %d starts, nonce %q of %q", err, p.starts, p.nonce, p.spec.Nonce)
+	}
+}
+
+func TestStopped(t *testing.T) {
+	for _, cause := range []error{job.ErrCancelled, job.ErrTimeout} {
+		p := newProgram()
+		p.onStop = func() { close(p.end) } // and leaves with 0: that is no success
+		s := newStage(t, p, map[string]any{"grace": "3s"})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		result := s.begin(ctx)
+		cancel(cause)
+		if err := <-result; !errors.Is(err, cause) || p.stops != 2 || p.grace != 3*time.Second {
+			t.Errorf("%v: %v, %d stops, grace %s", cause, err, p.stops, p.grace)
+		}
+	}
+}
+
+func TestStopBeforeTheStart(t *testing.T) {
+	p := &program{startErr: task.Errorf(task.Unavailable, "start: %w", shim.ErrNotExecuted)}
+	s := newStage(t, p, nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(job.ErrStop)
+	if _, err := s.run(ctx); !errors.Is(err, job.ErrStop) {
+		t.Error(err)
+	}
+}
+
+// TestUnknownIsAskedAgain: an attempt of which nothing can be known has not ended.
+func TestUnknownIsAskedAgain(t *testing.T) {
+	p := verdict(shim.Ended, shim.Exit{Started: began, Ended: began}, nil)
+	p.unknown = 1
+	s := newStage(t, p, nil)
+	s.host.SetAdopted(true)
+	if _, err := s.run(t.Context()); err != nil || !strings.Contains(s.host.Output(), "the disk does not answer") {
+		t.Errorf("%v; %s", err, s.host.Output())
+	}
+	p.unknown = 1000
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(job.ErrStop)
+	if _, err := s.run(ctx); !errors.Is(err, job.ErrDetached) {
+		t.Error(err)
+	}
+}
+
+// TestCheckpointFolder: what a program saves is a checkpoint, and only that.
+func TestCheckpointFolder(t *testing.T) {
+	s := newStage(t, verdict(shim.Interrupted, shim.Exit{}, shim.ErrInterrupted), nil)
+	s.host.SetAdopted(true)
+	started := protocol.Started{Version: protocol.Version, Boot: "b", Holder: protocol.Process{PID: 77, Start: "1"}, Time: time.Now().Add(-time.Hour)}
+	s.write(protocol.FileStarted, string(started.Append()))
+	attempt := func() int {
+		_, _ = s.run(t.Context())
+		return s.host.Checkpoints()
+	}
+	if n := attempt(); n != 0 {
+		t.Fatalf("%d checkpoints of an empty folder", n)
+	}
+	file := filepath.Join(s.work, "epoch-3")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := attempt(); n != 1 {
+		t.Fatalf("%d checkpoints, want 1", n)
+	}
+	if n := attempt(); n != 1 {
+		t.Fatalf("%d checkpoints though nothing changed", n)
+	}
+	later := time.Now().Add(time.Minute)
+	if err := os.Chtimes(file, later, later); err != nil {
+		t.Fatal(err)
+	}
+	if n := attempt(); n != 2 {
+		t.Fatalf("%d checkpoints, want 2", n)
+	}
+}
+
+// watcher is one whose word the test gives.
+type watcher struct {
+	changed chan struct{}
+	stopped chan struct{}
+}
+
+func (w watcher) Watch(string) (<-chan struct{}, func()) {
+	return w.changed, sync.OnceFunc(func() { close(w.stopped) })
+}
+
+// TestFollow: reports come while the program runs, at most ten a second, and the last one always.
+func TestFollow(t *testing.T) {
+	p := newProgram()
+	s := newStage(t, p, nil)
+	w := watcher{make(chan struct{}, 1), make(chan struct{})}
+	kind := command.New(command.Options{Watch: w, Environment: environment(nil)})
+	kind.SetHolder(p)
+	s.kind = kind
+	s.write("stdout", "0/1000 records\n")
+	result := s.begin(t.Context())
+	out, err := os.OpenFile(filepath.Join(s.dir, "stdout"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	from := time.Now()
+	for i := 1; time.Since(from) < 600*time.Millisecond; i++ {
+		_, _ = out.WriteString(strings.Repeat(" ", i%7) + "\n" + itoa(i) + "/100000 records\n")
+		select {
+		case w.changed <- struct{}{}:
+		default:
+		}
+		time.Sleep(time.Millisecond) // what a program does between two lines
+	}
+	took := time.Since(from)
+	n := len(s.host.Reports())
+	if most := int(took/command.FollowEvery) + 2; n < 2 || n > most {
+		t.Errorf("%d reports in %s, want 2 to %d", n, took, most)
+	}
+	_, _ = out.WriteString("99999/100000 records\n100000/100000 rec")
+	close(p.end)
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	reports := s.host.Reports()
+	if last := reports[len(reports)-1]; last.Done != 100000 {
+		t.Errorf("last report %+v", last)
+	}
+	<-w.stopped
+}
+
+func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+// TestFlood: of what comes too fast only the end is read.
+func TestFlood(t *testing.T) {
+	p := newProgram()
+	s := newStage(t, p, nil)
+	result := s.begin(t.Context())
+	f, err := os.Create(filepath.Join(s.dir, "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	// 8 GiB of hole: reading it would take far longer than the test may.
+	if err := f.Truncate(8 << 30); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("\n1/9 x\n2/9 x\n3/9 x\n"), 8<<30); err != nil {
+		t.Fatal(err)
+	}
+	from := time.Now()
+	close(p.end)
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	reports := s.host.Reports()
+	if len(reports) == 0 || reports[len(reports)-1].Done != 3 || time.Since(from) > 5*time.Second {
+		t.Errorf("%v after %s", reports, time.Since(from))
+	}
+}
+
+func TestWithoutSecrets(t *testing.T) {
+	s := newStage(t, ended(shim.Exit{Started: began, Ended: began}, nil), nil)
+	s.host.SetSecrets(nil) // from a backup
+	if _, err := s.run(t.Context()); err != nil {
+		t.Errorf("of a task that needs none: %v", err)
+	}
+	s = newStage(t, ended(shim.Exit{}, nil), map[string]any{"env": map[string]string{"KEY": "v"}})
+	s.host.SetSecrets(nil)
+	if _, err := s.run(t.Context()); !errors.Is(err, task.FailedPrecondition) || task.AsError(err).Hint == "" || !job.IsPermanent(err) {
+		t.Errorf("of one that does: %v", err)
+	}
+}

@@ -1,0 +1,27 @@
+package holder
+
+import (
+	"os"
+	"time"
+
+	"durable/daemon/shim/proc"
+)
+
+// treePoll: nobody tells us of the end of a process that is not our child.
+const treePoll = 200 * time.Millisecond
+
+// becomeSubreaper: there is no such thing here. What has left the program's process group and lost its parent is lost to us.
+func becomeSubreaper() {}
+
+// left reports whether the tree still has processes, of which none is a child of ours.
+func (t *tree) left() bool {
+	members, err := proc.Tree{Root: os.Getpid(), Child: t.child}.Members()
+	return err == nil && len(members) > 0
+}
+
+// notifier: none, the files are looked at from time to time.
+type notifier struct{}
+
+func newNotifier() notifier { return notifier{} }
+
+func (notifier) arm() bool { return false }

@@ -1,0 +1,133 @@
+//go:build unix
+
+package holder
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"durable/daemon/shim/proc"
+	"durable/daemon/shim/protocol"
+)
+
+// tree is the program and all that it starts.
+type tree struct {
+	child   protocol.Process
+	changed <-chan os.Signal // one of our children has ended
+	gone    bool             // the program was reaped: its number may be somebody else's
+}
+
+// startTree runs the program, as the leader of a session of its own. The error says what was wrong with what.
+func startTree(spec *protocol.Spec, f *files, s *signals) (*tree, error) {
+	if spec.Dir != "" {
+		if err := unix.Access(spec.Dir, unix.X_OK); err != nil { // the error of the fork would not say whether it was this
+			return nil, &os.PathError{Op: "chdir", Path: spec.Dir, Err: err}
+		}
+	}
+	attr := &syscall.ProcAttr{
+		Dir: spec.Dir, Env: spec.Env, Files: []uintptr{f.std[0].Fd(), f.std[1].Fd(), f.std[2].Fd()},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	}
+	type result struct {
+		pid int
+		err error
+	}
+	forked := make(chan result)
+	go func() { // on a thread that ends with it: the niceness of a thread cannot be taken back
+		if spec.Nice != 0 {
+			runtime.LockOSThread()
+			if err := renice(spec.Nice); err != nil {
+				forked <- result{err: errors.New("nice " + strconv.Itoa(spec.Nice) + ": " + err.Error())}
+				return
+			}
+		}
+		pid, err := syscall.ForkExec(spec.Path, spec.Args, attr)
+		if err != nil {
+			err = &os.PathError{Op: "exec", Path: spec.Path, Err: err}
+		}
+		forked <- result{pid, err}
+	}()
+	r := <-forked
+	if r.err != nil {
+		return nil, r.err
+	}
+	return &tree{child: protocol.Process{PID: r.pid, Start: proc.Start(r.pid)}, changed: s.child}, nil
+}
+
+func renice(by int) error {
+	now, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return err
+	}
+	if runtime.GOOS == "linux" {
+		now = 20 - now // what the system call returns there
+	}
+	return unix.Setpriority(unix.PRIO_PROCESS, 0, now+by)
+}
+
+// reap takes note of all that has ended, and reports whether nothing is left of the tree.
+func (t *tree) reap(h *holder) (empty bool) {
+	for {
+		var ws unix.WaitStatus
+		var ru unix.Rusage
+		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, &ru)
+		switch {
+		case err == unix.EINTR:
+		case err != nil: // ECHILD
+			return !t.left()
+		case pid == 0:
+			return false
+		case pid == t.child.PID && !t.gone:
+			t.gone, h.ended = true, true
+			describe(&h.exit, ws, &ru)
+		}
+	}
+}
+
+// describe says how the program ended.
+func describe(e *protocol.Exit, ws unix.WaitStatus, ru *unix.Rusage) {
+	e.Ended = time.Now()
+	if e.Code = ws.ExitStatus(); ws.Signaled() {
+		e.CoreDumped = ws.CoreDump()
+		if e.Signal = unix.SignalName(ws.Signal()); e.Signal == "" { // a real-time one
+			e.Signal = "signal " + strconv.Itoa(int(ws.Signal()))
+		}
+	}
+	e.UserTime, e.SystemTime = time.Duration(ru.Utime.Nano()), time.Duration(ru.Stime.Nano())
+	e.MaxRSS = ru.Maxrss
+	if runtime.GOOS == "linux" { // in KiB there
+		e.MaxRSS <<= 10
+	}
+}
+
+func (t *tree) all() proc.Tree { return proc.Tree{Root: os.Getpid()} }
+
+// terminate asks each process to leave, once: many programs take a second SIGTERM for impatience. One that was
+// stopped could not obey.
+func (t *tree) terminate() {
+	if _, err := t.all().Signal(unix.SIGTERM); err != nil && !t.gone {
+		proc.KillGroup(t.child.PID, unix.SIGTERM)
+	}
+	_, _ = t.all().Signal(unix.SIGCONT)
+}
+
+// killRounds is how often in a row a tree is looked through that forks while it is killed.
+const killRounds = 8
+
+// kill ends each process. It is called until none is left.
+func (t *tree) kill() {
+	if !t.gone {
+		proc.KillGroup(t.child.PID, unix.SIGKILL)
+	}
+	for range killRounds {
+		if n, err := t.all().Signal(unix.SIGKILL); n == 0 || err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package proc
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// BootID returns the identity of this boot of the machine, or of the container.
+func BootID() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id)) + "/" + Start(1)
+}
+
+// Start returns when a process began, "" if there is none of that number or it has ended.
+func Start(pid int) string {
+	st, ok := look(pid)
+	if !ok || st.dead {
+		return ""
+	}
+	return st.start
+}
+
+// stat is what matters of /proc/PID/stat.
+type stat struct {
+	parent int
+	start  string // clock ticks since the boot
+	dead   bool   // a zombie: only its parent still has to hear of it
+}
+
+func look(pid int) (stat, bool) {
+	var buf [1024]byte // one line; a name has at most 15 bytes
+	b, ok := read("/proc/"+strconv.Itoa(pid)+"/stat", buf[:])
+	if !ok {
+		return stat{}, false
+	}
+	return parseStat(string(b))
+}
+
+// parseStat takes apart the line, in which the name may have spaces and parentheses.
+func parseStat(line string) (stat, bool) {
+	f := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
+	if len(f) < 20 {
+		return stat{}, false
+	}
+	parent, err := strconv.Atoi(f[1])
+	// The first thread of a process can end before the others: a zombie that still runs.
+	dead := (f[0] == "Z" || f[0] == "X") && (f[17] == "1" || f[17] == "0")
+	return stat{parent, f[19], dead}, err == nil
+}
+
+// read fills buf from a file of /proc and returns what it got.
+func read(path string, buf []byte) ([]byte, bool) {
+	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, false
+	}
+	defer func() { _ = unix.Close(fd) }()
+	n := 0
+	for n < len(buf) {
+		k, err := retry(func() (int, error) { return unix.Read(fd, buf[n:]) })
+		if err != nil {
+			return nil, false
+		}
+		if k == 0 {
+			break
+		}
+		n += k
+	}
+	return buf[:n], true
+}
+
+func retry(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// numbers lists the processes.
+func numbers() ([]int, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	names, err := dir.Readdirnames(-1)
+	var pids []int
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil && pid > 1 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, err
+}
+
+// maxEnv bounds what is read of an environment.
+const maxEnv = 256 << 10
+
+// marked reports whether the environment of a process has all of marks.
+func marked(pid int, marks []string) bool {
+	if len(marks) == 0 {
+		return false
+	}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil { // of another user, or gone
+		return false
+	}
+	env := "\x00" + string(b[:min(len(b), maxEnv)]) + "\x00"
+	for _, m := range marks {
+		if !strings.Contains(env, "\x00"+m+"\x00") {
+			return false
+		}
+	}
+	return true
+}
+
+// maxGenerations bounds the way up: a table that changes while it is read could have a circle.
+const maxGenerations = 10000
+
+// scan is one look at the processes; what it has seen of one it does not look at again.
+type scan struct {
+	t      Tree
+	stats  map[int]stat
+	belong map[int]bool
+	own    map[int]bool
+}
+
+// scan begins a look. The caller and its ancestors are never of a tree, and neither is what descends from the caller
+// only: a daemon that was started from inside a task has the marks of that.
+func (t Tree) scan() *scan {
+	s := &scan{t, map[int]stat{}, map[int]bool{}, map[int]bool{}}
+	for pid := os.Getpid(); pid > 1 && !s.own[pid]; {
+		s.own[pid] = true
+		st, _ := s.look(pid)
+		pid = st.parent
+	}
+	return s
+}
+
+func (s *scan) look(pid int) (stat, bool) {
+	st, seen := s.stats[pid]
+	if !seen {
+		st, seen = look(pid)
+		if !seen {
+			return stat{}, false
+		}
+		s.stats[pid] = st
+	}
+	return st, true
+}
+
+// member reports whether a process belongs to the tree, itself or by an ancestor.
+func (s *scan) member(pid int) bool {
+	var way []int
+	found := false
+	for range maxGenerations {
+		if pid <= 1 || s.own[pid] {
+			break
+		}
+		if known, seen := s.belong[pid]; seen {
+			found = known
+			break
+		}
+		st, ok := s.look(pid)
+		if !ok {
+			break
+		}
+		way = append(way, pid)
+		if s.t.Root != 0 && st.parent == s.t.Root || s.t.Root == 0 && s.origin(pid, st) {
+			found = true
+			break
+		}
+		pid = st.parent
+	}
+	for _, pid := range way {
+		s.belong[pid] = found
+	}
+	return found
+}
+
+// origin reports whether a process belongs to a tree without a root by itself.
+func (s *scan) origin(pid int, st stat) bool {
+	return pid == s.t.Child.PID && st.start == s.t.Child.Start || marked(pid, s.t.Marks)
+}
+
+// Members returns the processes of the tree that live.
+func (t Tree) Members() ([]Process, error) {
+	pids, err := numbers()
+	if err != nil {
+		return nil, err
+	}
+	s := t.scan()
+	var members []Process
+	for _, pid := range pids {
+		if st, ok := s.look(pid); ok && !st.dead && s.member(pid) {
+			members = append(members, Process{PID: pid, Start: st.start})
+		}
+	}
+	return members, nil
+}
+
+// Signal sends sig to each process of the tree, and returns how many live.
+func (t Tree) Signal(sig unix.Signal) (int, error) {
+	members, err := t.Members()
+	for _, p := range members {
+		t.signal(p, sig)
+	}
+	return len(members), err
+}
+
+// signal pins p, looks whether it is still one of ours, and only then signals it.
+func (t Tree) signal(p Process, sig unix.Signal) {
+	if p.PID <= 1 {
+		return
+	}
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err == unix.ENOSYS || err == unix.EPERM { // before Linux 5.3, or a sandbox: the window is as small as it gets
+		if st, ok := look(p.PID); ok && st.start == p.Start && t.scan().member(p.PID) {
+			_ = unix.Kill(p.PID, sig)
+		}
+		return
+	}
+	if err != nil {
+		return
+	}
+	if t.scan().member(p.PID) {
+		_ = unix.PidfdSendSignal(fd, sig, nil, 0)
+	}
+	_ = unix.Close(fd)
+}
+
+// KillGroup signals a process group whose leader the caller has not reaped yet.
+func KillGroup(pid int, sig unix.Signal) {
+	if pid > 1 {
+		_ = unix.Kill(-pid, sig)
+	}
+}

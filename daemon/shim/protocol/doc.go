@@ -1,0 +1,6 @@
+// Package protocol is what both ends of a shim agree on.
+//
+// # Design
+//
+// To be written.
+package protocol

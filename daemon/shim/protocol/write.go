@@ -1,0 +1,56 @@
+package protocol
+
+import (
+	"errors"
+	"os"
+)
+
+// ErrLocked: another process has the folder's lock.
+var ErrLocked = errors.New("locked by another process")
+
+// Write replaces the file dir/name as a whole. With sync it is on disk when Write returns, name and all.
+func Write(dir, name string, data []byte, sync bool) error {
+	path := dir + string(os.PathSeparator) + name
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(path+".tmp", path)
+	}
+	if err != nil {
+		_ = os.Remove(path + ".tmp")
+		return err
+	}
+	if sync {
+		return SyncDir(dir)
+	}
+	return nil
+}
+
+// Exists reports whether dir has that file. It is careful: what cannot be looked at is there.
+func Exists(dir, name string) bool {
+	_, err := os.Lstat(dir + string(os.PathSeparator) + name)
+	return err == nil || !errors.Is(err, os.ErrNotExist)
+}
+
+// TryLock takes the lock of dir, and never waits: the error is ErrLocked where another has it. The lock goes with
+// the descriptor, however its process ends.
+func TryLock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(dir+string(os.PathSeparator)+FileLock, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}

@@ -1,0 +1,234 @@
+package shim
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"durable/daemon/shim/proc"
+	"durable/daemon/shim/protocol"
+	"durable/ipc/task"
+)
+
+const (
+	// between is how long a holder may have the lock without having written "started": it reads a spec
+	// that is whole already, or whose writer is gone, and syncs a file.
+	between = time.Minute
+	// glance is the pause between two looks meanwhile. It is rare, and short.
+	glance = 2 * time.Millisecond
+)
+
+// Recover finds out what has become of the program that was started in dir under that nonce (empty: any). It may be
+// called again at any time. An error means that this cannot be known now, or not by us; nothing was judged then.
+func (l Launcher) Recover(ctx context.Context, dir, nonce string) (*Process, Verdict, error) {
+	deadline := time.Now().Add(between)
+	for {
+		lock, err := protocol.TryLock(dir)
+		if err == nil {
+			defer func() { _ = lock.Close() }()
+			return l.judge(dir, nonce)
+		}
+		if !errors.Is(err, protocol.ErrLocked) {
+			return nil, "", task.Errorf(task.Unavailable, "lock %s: %w", dir, err)
+		}
+		s, err := readStarted(dir)
+		if err == nil {
+			p, err := l.adopt(dir, nonce, s)
+			return p, Running, err
+		}
+		if !missing(err) {
+			return nil, "", unreadable(dir, protocol.FileStarted, err)
+		}
+		if err := pause(ctx, glance); err != nil {
+			return nil, "", err
+		}
+		if time.Now().After(deadline) {
+			return nil, "", task.Errorf(task.Unavailable, "%s: its holder has not started anything for %s", dir, between).
+				WithHint("look for a %s that hangs or was stopped", program)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// adopt returns the process of a holder that lives.
+func (l Launcher) adopt(dir, nonce string, s protocol.Started) (*Process, error) {
+	if err := sameStart(dir, nonce, s); err != nil {
+		return nil, err
+	}
+	return &Process{dir: dir, boot: l.Boot, spec: s}, nil
+}
+
+// sameStart refuses a folder that is not about the start that was asked about.
+func sameStart(dir, nonce string, s protocol.Started) error {
+	if nonce == "" || s.Nonce == nonce {
+		return nil
+	}
+	return task.Errorf(task.FailedPrecondition, "%s is of another start: nonce %q, want %q", dir, s.Nonce, nonce).
+		WithHint("it was left alone: was a backup restored over it?")
+}
+
+// judge says what a holder that is gone has left behind. The caller has the lock, so that no other comes; "revoked"
+// holds off those that come later.
+func (l Launcher) judge(dir, nonce string) (*Process, Verdict, error) {
+	p := &Process{dir: dir, boot: l.Boot}
+	s, startErr := readStarted(dir)
+	exit, exitErr := readFile(dir, protocol.FileExit, protocol.ParseExit)
+	if err := ours(dir, nonce, s, startErr, exitErr); err != nil {
+		return nil, "", err
+	}
+	if startErr == nil {
+		p.spec = s
+	}
+	// A full disk is no reason to forget what has started: no holder starts anything where something was started.
+	if err := protocol.Write(dir, protocol.FileRevoked, nil, true); err != nil && missing(startErr) && missing(exitErr) {
+		return nil, "", task.Errorf(task.Unavailable, "revoke %s: %w", dir, err)
+	}
+	switch {
+	case exitErr == nil:
+		p.exit, p.done = exit, true
+		return p, Ended, nil
+	case !missing(exitErr):
+		return p.setAside(protocol.FileExit)
+	case exists(dir, protocol.FileExit+protocol.SuffixCorrupt):
+		p.result = corrupt(dir, protocol.FileExit)
+		return p, Lost, nil
+	case startErr == nil && s.Boot != l.boot():
+		p.result = ErrInterrupted
+		return p, Interrupted, nil
+	case startErr == nil:
+		p.result = ErrLost
+		return l.alive(p)
+	case !missing(startErr):
+		if _, _, err := p.setAside(protocol.FileStarted); err != nil {
+			return nil, "", err
+		}
+		return l.alive(p)
+	case exists(dir, protocol.FileStarted+protocol.SuffixCorrupt):
+		p.result = corrupt(dir, protocol.FileStarted)
+		return l.alive(p)
+	}
+	p.result = ErrNotExecuted
+	return p, NotStarted, nil
+}
+
+// ours reports why a folder must be left alone: it is another's, a newer daemon's, or cannot be read now.
+func ours(dir, nonce string, s protocol.Started, startErr, exitErr error) error {
+	for name, err := range map[string]error{protocol.FileStarted: startErr, protocol.FileExit: exitErr} {
+		if err != nil && !missing(err) && !errors.Is(err, protocol.ErrCorrupt) {
+			return unreadable(dir, name, err)
+		}
+	}
+	if startErr == nil {
+		return sameStart(dir, nonce, s)
+	}
+	return nil
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+func exists(dir string, names ...string) bool {
+	for _, name := range names {
+		if protocol.Exists(dir, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// alive tells a program that runs without its holder from one that is gone.
+func (l Launcher) alive(p *Process) (*Process, Verdict, error) {
+	members, err := p.tree().Members()
+	if err != nil {
+		return nil, "", task.Errorf(task.Unavailable, "look for the processes of %s: %w", p.dir, err)
+	}
+	if len(members) == 0 {
+		return p, Lost, nil
+	}
+	p.orphaned = true
+	return p, Orphaned, nil
+}
+
+// setAside keeps a file that cannot be read out of the way, for people: what it says of the program is lost.
+func (p *Process) setAside(name string) (*Process, Verdict, error) {
+	path := filepath.Join(p.dir, name)
+	err := os.Rename(path, path+protocol.SuffixCorrupt)
+	if err == nil {
+		err = protocol.SyncDir(p.dir)
+	}
+	if err != nil {
+		return nil, "", task.Errorf(task.Unavailable, "set %s aside: %w", path, err)
+	}
+	p.result = corrupt(p.dir, name)
+	return p, Lost, nil
+}
+
+func corrupt(dir, name string) error {
+	return task.Errorf(task.Unavailable, "%s is corrupt, it was set aside as %s: %w", filepath.Join(dir, name), name+protocol.SuffixCorrupt, ErrLost)
+}
+
+func unreadable(dir, name string, err error) error {
+	if errors.Is(err, protocol.ErrNewer) {
+		return newer(dir, name)
+	}
+	return task.Errorf(task.Unavailable, "read %s: %w", filepath.Join(dir, name), err)
+}
+
+func newer(dir, name string) error {
+	return task.Errorf(task.VersionSkew, "%s: %w of durable", filepath.Join(dir, name), protocol.ErrNewer).
+		WithHint("it was left alone; run the newer durabled again")
+}
+
+// maxFile bounds a file of the protocol.
+const maxFile = 1 << 20
+
+func readFile[T any](dir, name string, parse func([]byte) (T, error)) (v T, err error) {
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return v, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return v, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return v, protocol.ErrCorrupt
+	}
+	data := make([]byte, info.Size())
+	if _, err := f.ReadAt(data, 0); err != nil {
+		return v, err
+	}
+	return parse(data)
+}
+
+func readStarted(dir string) (protocol.Started, error) {
+	return readFile(dir, protocol.FileStarted, protocol.ParseStarted)
+}
+
+func readChild(dir string) (protocol.Child, error) {
+	return readFile(dir, protocol.FileChild, protocol.ParseChild)
+}
+
+// tree names the processes of the attempt without a holder. Where "started" is gone, the folder's path says which they are.
+func (p *Process) tree() proc.Tree {
+	marks := p.spec.Marks
+	if marks == nil {
+		marks = []string{
+			protocol.MarkNames[0] + "=" + filepath.Base(filepath.Dir(p.dir)), protocol.MarkNames[1] + "=" + filepath.Base(p.dir),
+		}
+	}
+	return proc.Tree{Child: p.program(), Marks: marks}
+}

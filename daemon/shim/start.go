@@ -1,0 +1,208 @@
+package shim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"durable/daemon/shim/proc"
+	"durable/daemon/shim/protocol"
+	"durable/ipc/task"
+)
+
+// program is the name of the holder's executable.
+const program = "durable-shim"
+
+// answerPatience is how long a holder may take to start a program: two fsyncs. One that takes longer is killed.
+const answerPatience = time.Minute
+
+// holderEnv is all of a holder's environment: a small heap and one thread at a time. The program has its own.
+var holderEnv = []string{"GOGC=10", "GOMAXPROCS=1"}
+
+// Start runs spec in dir, the attempt's folder, which exists and in which nothing was started before. It
+// returns when the program runs, or why it does not: an error that is ErrNotExecuted. ctx ends only the wait for the
+// holder to take its spec; then nothing was run either, and the error is ctx's cause too.
+func (l Launcher) Start(ctx context.Context, dir string, spec Spec) (*Process, error) {
+	l.hook(PointBefore)
+	if spec.Version == 0 {
+		spec.Version = protocol.Version
+	}
+	if err := check(dir, spec); err != nil {
+		return nil, err
+	}
+	path, err := l.find()
+	if err != nil {
+		return nil, err
+	}
+	h, err := spawn(path, dir)
+	if err != nil {
+		return nil, task.Errorf(task.Unavailable, "start %s: %w: %w", path, err, ErrNotExecuted)
+	}
+	l.hook(PointSpawned)
+	sent := h.send(ctx, spec.Append())
+	l.hook(PointSpecSent)
+	reply, err := h.answer()
+	l.hook(PointUp)
+	if err == nil && reply.Refusal == "" {
+		return &Process{dir: dir, boot: l.Boot, holder: h.child, child: reply.Child, spec: started(spec, h.child.pid())}, nil
+	}
+	h.end()
+	switch {
+	case err == nil && reply.Refusal == protocol.RefusedSpec && sent != nil:
+		return nil, task.Errorf(task.Unavailable, "start %s: %w: %w", spec.Path, sent, ErrNotExecuted)
+	case err == nil:
+		return nil, refused(reply, spec)
+	}
+	return l.unanswered(ctx, dir, spec, errors.Join(sent, err))
+}
+
+func check(dir string, spec Spec) error {
+	switch {
+	case len(spec.Args) == 0 || !filepath.IsAbs(spec.Path):
+		return task.Errorf(task.InvalidArgument, "program %q: want an absolute path and arguments: %w", spec.Path, ErrNotExecuted)
+	case protocol.Marks(spec.Env) == nil:
+		return task.Errorf(task.Internal, "the environment has no %v: %w", protocol.MarkNames, ErrNotExecuted)
+	case protocol.Exists(dir, protocol.FileStarted) || protocol.Exists(dir, protocol.FileRevoked):
+		return task.Errorf(task.FailedPrecondition, "%s was used before: %w", dir, ErrNotExecuted).
+			WithHint("each attempt has a folder of its own")
+	}
+	return nil
+}
+
+// find returns the path of the holder's executable.
+func (l Launcher) find() (string, error) {
+	if l.Program != "" {
+		return l.Program, nil
+	}
+	name := program
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	if self, err := os.Executable(); err == nil {
+		if path := filepath.Join(filepath.Dir(self), name); isFile(path) {
+			return path, nil
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", task.Errorf(task.FailedPrecondition, "%s is neither beside the daemon nor on its PATH: %w", name, ErrNotExecuted).
+			WithHint("install %s into the folder of durabled", name)
+	}
+	return path, nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// held is a holder that has not answered yet.
+type held struct {
+	child   *child
+	in, out *os.File
+}
+
+// spawn starts a holder that waits for its spec.
+func spawn(path, dir string) (*held, error) {
+	specOut, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = specOut.Close() }()
+	out, replyIn, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	defer func() { _ = replyIn.Close() }()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, errors.Join(err, in.Close(), out.Close())
+	}
+	defer func() { _ = null.Close() }()
+	c, err := startProcess(path, []string{path, dir}, [3]*os.File{specOut, replyIn, null})
+	if err != nil {
+		return nil, errors.Join(err, in.Close(), out.Close())
+	}
+	return &held{c, in, out}, nil
+}
+
+// send gives the holder its spec. Closing the pipe ends it; where ctx ends it before, the holder leaves.
+func (h *held) send(ctx context.Context, spec []byte) error {
+	// One that a signal has stopped would never read.
+	_ = h.in.SetWriteDeadline(time.Now().Add(answerPatience))
+	stop := context.AfterFunc(ctx, func() { _ = h.in.SetWriteDeadline(time.Now()) })
+	defer stop()
+	_, err := h.in.Write(spec)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return errors.Join(err, h.in.Close())
+}
+
+// answer waits for the holder's line.
+func (h *held) answer() (protocol.Reply, error) {
+	_ = h.out.SetReadDeadline(time.Now().Add(answerPatience))
+	line, err := io.ReadAll(io.LimitReader(h.out, 64<<10))
+	err = errors.Join(err, h.out.Close())
+	if !bytes.HasSuffix(line, []byte("\n")) {
+		return protocol.Reply{}, errors.Join(errors.New("the holder gave no answer"), err)
+	}
+	return protocol.ParseReply(line)
+}
+
+// end makes sure that a holder that has not started anything, or does not say so, is gone.
+func (h *held) end() {
+	h.child.kill()
+	h.child.reap()
+}
+
+// refused is the error of a holder that has said that it runs nothing.
+func refused(r protocol.Reply, spec Spec) error {
+	code, hint := task.FailedPrecondition, ""
+	switch r.Refusal {
+	case protocol.RefusedExec:
+		hint = execHint(r.Message)
+	case protocol.RefusedVersion:
+		code, hint = task.VersionSkew, program+" is older than the daemon: install both from one build"
+	case protocol.RefusedFolder:
+		code, hint = task.Unavailable, "is the disk full, or the state folder not writable?"
+	case protocol.RefusedLocked, protocol.RefusedRevoked, protocol.RefusedUsed:
+		hint = "each attempt has a folder of its own"
+	case protocol.RefusedSpec:
+		code = task.Internal
+	}
+	e := task.Errorf(code, "%s: %w", r.Message, ErrNotExecuted)
+	e.Message = r.Message // what is wrong with the program says enough
+	if r.Refusal != protocol.RefusedExec {
+		e.Message = fmt.Sprintf("the holder of %s: %s", spec.Path, r.Message)
+	}
+	return e.WithHint("%s", hint).WithDetail("refusal", r.Refusal)
+}
+
+// unanswered judges what a holder has left behind that died, or was killed, before it answered.
+func (l Launcher) unanswered(ctx context.Context, dir string, spec Spec, why error) (*Process, error) {
+	p, verdict, err := l.Recover(context.WithoutCancel(ctx), dir, spec.Nonce)
+	switch {
+	case err != nil:
+		return nil, errors.Join(err, why)
+	case verdict == NotStarted:
+		return nil, task.Errorf(task.Unavailable, "the holder of %s: %w: %w", spec.Path, why, ErrNotExecuted)
+	case verdict == Ended && p.exit.Error != "":
+		return nil, refused(protocol.Reply{Refusal: protocol.RefusedExec, Message: p.exit.Error}, spec)
+	}
+	return p, nil // it ran: Wait says what became of it
+}
+
+func started(spec Spec, holder int) protocol.Started {
+	return protocol.Started{
+		Holder: protocol.Process{PID: holder, Start: proc.Start(holder)},
+		Nonce:  spec.Nonce, Marks: protocol.Marks(spec.Env), Stdin: spec.Stdin, Grace: spec.Grace, KeepChildren: spec.KeepChildren,
+	}
+}

@@ -1,0 +1,441 @@
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"durable/ipc/client"
+	"durable/ipc/task"
+)
+
+var (
+	surviveRounds   = flag.Int("survive-rounds", 3, "SIGKILLs of the daemon in TestCommandsOutliveTheDaemon")
+	surviveCommands = flag.Int("survive-commands", 40, "commands that run meanwhile")
+	windowKills     = flag.Int("window-kills", 20, "SIGKILLs in TestStartWindow")
+)
+
+// shimProgram builds durable-shim, once, and returns its folder.
+var shimProgram = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "durable-shim")
+	if err != nil {
+		return "", err
+	}
+	atExit = append(atExit, func() { _ = os.RemoveAll(dir) })
+	out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "durable/cmd/durable-shim").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build durable-shim: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// withShim is the environment of a daemon that finds durable-shim, and has room for that many attempts.
+func withShim(t testing.TB, slots int) []string {
+	t.Helper()
+	dir, err := shimProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"PATH=" + dir + string(filepath.ListSeparator) + os.Getenv("PATH"), fmt.Sprintf("%s=%d", envSlots, slots)}
+}
+
+// ending is how one of the commands under test ends, and what must be said of it.
+type commandEnd struct {
+	how     string // the last line of its script
+	status  task.Status
+	outcome task.Outcome
+	detail  string // in the error's details, "name=value"
+}
+
+var commandEnds = []commandEnd{
+	{"exit 0", task.StatusCompleted, task.OutcomeSucceeded, ""},
+	{"exit 7", task.StatusFailed, task.OutcomeFailed, "exit_code=7"},
+	{"kill -SEGV $$", task.StatusFailed, task.OutcomeSignaled, "signal=SIGSEGV"},
+	{"kill -TERM $$", task.StatusFailed, task.OutcomeSignaled, "signal=SIGTERM"},
+}
+
+// counting prints numbered lines until the file GO is there, then a last one, and ends.
+const counting = `i=0
+while [ ! -e "$1" ]; do i=$((i+1)); echo "line $i"; sleep 0.3; done
+echo "last $i"
+`
+
+// fleet is a number of commands that run under one daemon after the other.
+type fleet struct {
+	t     *testing.T
+	dir   string
+	gate  [2]string // the files that let the first and the second half end
+	tasks []task.Task
+}
+
+func (f *fleet) end(i int) commandEnd { return commandEnds[i%len(commandEnds)] }
+func (f *fleet) half(i int) int       { return i * 2 / len(f.tasks) }
+
+// launch starts n commands and returns when all of them run.
+func (f *fleet) launch(n int) {
+	f.t.Helper()
+	c := dial(f.dir, client.Options{Via: task.ViaCLI})
+	defer closeClient(c)
+	f.tasks = make([]task.Task, n)
+	for i := range n {
+		script := counting + f.end(i).how
+		f.tasks[i] = submitCommand(f.t, c, map[string]any{
+			"command": []string{"/bin/sh", "-c", script, "sh", f.gate[f.half(i)]}, "cwd": "/",
+		})
+	}
+	for _, t := range f.tasks {
+		awaitTask(f.t, c, t.ID, func(t task.Task) bool { return t.Phase == task.PhaseRunning })
+	}
+}
+
+func submitCommand(t testing.TB, c *client.Client, params map[string]any) task.Task {
+	t.Helper()
+	raw, err := json.Marshal(params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := c.Submit(t.Context(), task.Spec{Kind: "command", Params: raw}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// awaitTask follows a task until it is as wanted; a task that has ended otherwise fails the test.
+func awaitTask(t testing.TB, c *client.Client, id task.ID, wanted func(task.Task) bool) task.Task {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stream, err := c.Events(ctx, task.EventQuery{Task: id.Ref(), Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close() }()
+	for {
+		now, err := c.Get(ctx, id.Ref())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wanted(now) {
+			return now
+		}
+		if now.Status.Terminal() {
+			t.Fatalf("task %d ended %s (%s): %v", now.Number, now.Status, now.Outcome, now.Error)
+		}
+		if _, err := stream.Next(); err != nil {
+			t.Fatalf("task %d is %s (%s): %v", now.Number, now.Status, now.Phase, err)
+		}
+	}
+}
+
+// adopted waits until the daemon holds n attempts, and returns how long that took from the moment it answered.
+func adopted(t testing.TB, dir string, n int) time.Duration {
+	t.Helper()
+	c := dial(dir, client.Options{})
+	defer closeClient(c)
+	began := time.Now()
+	for {
+		info, err := c.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Active >= n {
+			return time.Since(began)
+		}
+		if time.Since(began) > patience {
+			t.Fatalf("%d of %d attempts after %s", info.Active, n, patience)
+		}
+		time.Sleep(time.Millisecond) // between two questions to another process
+	}
+}
+
+// TestCommandsOutliveTheDaemon kills the daemon under running commands, again and again: all run on, are found
+// again, and tell how they ended. One half ends under a daemon, the other while there is none.
+func TestCommandsOutliveTheDaemon(t *testing.T) {
+	dir := shortDir(t)
+	env := withShim(t, *surviveCommands)
+	p := start(t, dir, "", env...).up()
+	f := newFleet(t, dir)
+	f.launch(*surviveCommands)
+	slowest := outlive(t, f, func() *process {
+		p.kill()
+		p = start(t, dir, "", env...).up()
+		return p
+	}, *surviveRounds)
+	p.kill()
+	f.release(1)
+	f.awaitProcesses(1)
+	start(t, dir, "", env...).up()
+	f.check(1)
+	t.Logf("%d commands, %d SIGKILLs: adopted in %s at the most", *surviveCommands, *surviveRounds+1, slowest)
+}
+
+func newFleet(t *testing.T, dir string) *fleet {
+	t.Helper()
+	out := t.TempDir()
+	f := &fleet{t: t, dir: dir, gate: [2]string{filepath.Join(out, "go0"), filepath.Join(out, "go1")}}
+	t.Cleanup(func() { // whatever failed, no command stays
+		f.release(0)
+		f.release(1)
+	})
+	return f
+}
+
+// outlive goes through the rounds, and then lets the first half end under the last daemon.
+func outlive(t *testing.T, f *fleet, again func() *process, rounds int) (slowest time.Duration) {
+	t.Helper()
+	for range rounds {
+		again()
+		slowest = max(slowest, adopted(t, f.dir, len(f.tasks)))
+	}
+	f.release(0)
+	f.check(0)
+	return slowest
+}
+
+// release lets a half of the commands end.
+func (f *fleet) release(half int) {
+	if err := os.WriteFile(f.gate[half], nil, 0o600); err != nil {
+		f.t.Error(err)
+	}
+}
+
+// awaitProcesses waits until no program of that half is there any more, by what the kernel says of command lines.
+func (f *fleet) awaitProcesses(half int) {
+	f.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		left := len(processesWith(f.gate[half]))
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("%d programs are still there", left)
+		}
+	}
+}
+
+// processesWith returns the processes that have word in their command lines.
+func processesWith(word string) (pids []int) {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		line, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(line, []byte(word)) {
+			continue // it has ended, or is another's
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// check waits for the end of that half and holds it against what the programs did.
+func (f *fleet) check(half int) {
+	f.t.Helper()
+	c := dial(f.dir, client.Options{})
+	defer closeClient(c)
+	for i, made := range f.tasks {
+		if f.half(i) != half {
+			continue
+		}
+		done, err := c.Wait(f.t.Context(), made.ID.Ref(), patience)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		want := f.end(i)
+		if done.Status != want.status || done.Outcome != want.outcome || done.Attempt != 1 {
+			f.t.Errorf("task %d (%s): %s, %s, attempt %d, %v; want %s, %s, attempt 1", done.Number, want.how,
+				done.Status, done.Outcome, done.Attempt, done.Error, want.status, want.outcome)
+		}
+		if name, value, ok := strings.Cut(want.detail, "="); ok && (done.Error == nil || fmt.Sprint(done.Error.Details[name]) != value) {
+			f.t.Errorf("task %d (%s): %+v, want %s", done.Number, want.how, done.Error, want.detail)
+		}
+		if err := counted(readLog(f.t, c, done, task.StreamStdout)); err != nil {
+			f.t.Errorf("task %d: %v", done.Number, err)
+		}
+	}
+}
+
+func readLog(t testing.TB, c *client.Client, of task.Task, stream string) []byte {
+	t.Helper()
+	log, err := c.Log(t.Context(), of.ID.Ref(), task.LogQuery{Stream: stream, Attempt: of.Attempt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Body.Close() }()
+	b, err := io.ReadAll(log.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// counted checks the log of a program that counts: no gap, nothing doubled, and its last line.
+func counted(log []byte) error {
+	n := 0
+	lines := strings.Split(string(log), "\n")
+	if len(lines) < 2 || lines[len(lines)-1] != "" {
+		return fmt.Errorf("the log does not end with a line: %.80q", log)
+	}
+	lines = lines[:len(lines)-1]
+	for _, line := range lines[:len(lines)-1] {
+		n++
+		if line != fmt.Sprintf("line %d", n) {
+			return fmt.Errorf("line %d of the log: %q", n, line)
+		}
+	}
+	if last := lines[len(lines)-1]; last != fmt.Sprintf("last %d", n) {
+		return fmt.Errorf("last line of the log after %d: %q", n, last)
+	}
+	return nil
+}
+
+// TestCounted shows that the judge of the logs can say no.
+func TestCounted(t *testing.T) {
+	for log, good := range map[string]bool{
+		"line 1\nline 2\nlast 2\n":         true,
+		"last 0\n":                         true,
+		"line 1\nline 3\nlast 3\n":         false,
+		"line 1\nline 1\nline 2\nlast 2\n": false,
+		"line 1\nline 2\n":                 false,
+		"line 1\nlast 1":                   false,
+		"":                                 false,
+	} {
+		if err := counted([]byte(log)); (err == nil) != good {
+			t.Errorf("%q: %v", log, err)
+		}
+	}
+}
+
+// TestStartWindow kills the daemon at each named point between the intent to start a program and the program, and
+// holds what ran (a witness file that the programs write) against what was accepted.
+func TestStartWindow(t *testing.T) {
+	points := windowPoints(t)
+	dir, env := shortDir(t), withShim(t, 24)
+	seen := filepath.Join(t.TempDir(), "witness")
+	var made []task.Task
+	hit := map[string]int{}
+	for n := range max(*windowKills, len(points)) {
+		point := points[n%len(points)]
+		p := start(t, dir, point+":0", env...)
+		if p.awaitReady() {
+			made = append(made, submitWitnesses(t, dir, seen, 3)...)
+		}
+		select {
+		case <-p.exited:
+		case <-time.After(pointPatience):
+			t.Errorf("the daemon did not pass %s in %s", point, pointPatience)
+			p.kill()
+		}
+		if p.point == point {
+			hit[point]++
+		}
+	}
+	p := start(t, dir, "", env...).up()
+	c := dial(dir, client.Options{})
+	defer closeClient(c)
+	for _, m := range made {
+		done, err := c.Wait(t.Context(), m.ID.Ref(), patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done.Status != task.StatusCompleted {
+			t.Errorf("task %d ended %s (%s, %s) in attempt %d: %v", done.Number, done.Status, done.Phase, done.Reason, done.Attempt, done.Error)
+		}
+	}
+	p.stop(dir)
+	twice, forgotten := judgeWindow(t, seen, made)
+	if len(twice) > 0 || len(forgotten) > 0 {
+		t.Errorf("ran twice in one attempt: %v; never ran: %v", twice, forgotten)
+	}
+	for _, point := range points {
+		if hit[point] == 0 {
+			t.Errorf("point %s was never killed at", point)
+		}
+	}
+	t.Logf("%d tasks, killed at %v: none ran twice in an attempt, none is forgotten", len(made), hit)
+}
+
+// windowPoints are the named points between the commit of an attempt and its running program.
+func windowPoints(t testing.TB) []string {
+	points := []string{"start.committed", "run.before"}
+	for _, p := range pointsIn(t, "shim") {
+		if !slices.Contains(points, p) {
+			points = append(points, p)
+		}
+	}
+	if len(points) < 5 {
+		t.Fatalf("only %d points: %v", len(points), points)
+	}
+	return points
+}
+
+// submitWitnesses starts n commands that say that they ran. The daemon may die meanwhile: what it acknowledged counts.
+func submitWitnesses(t testing.TB, dir, seen string, n int) (made []task.Task) {
+	t.Helper()
+	c := dial(dir, client.Options{DialRetry: client.Never, Via: task.ViaCLI})
+	defer closeClient(c)
+	raw := mustJSON(map[string]any{
+		"command": []string{"/bin/sh", "-c", `echo "$DURABLE_TASK_ID $DURABLE_ATTEMPT" >> "$1"`, "sh", seen}, "cwd": "/",
+	})
+	for range n {
+		m, err := c.Submit(t.Context(), task.Spec{Kind: "command", Params: raw, Retry: &task.Retry{MaxAttempts: 100, Backoff: 1, Lost: true}}, "")
+		if errors.Is(err, task.Unavailable) {
+			return made
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, m)
+	}
+	return made
+}
+
+// judgeWindow reads the witness file: which tasks ran twice in one attempt, and which never.
+func judgeWindow(t testing.TB, path string, made []task.Task) (twice, forgotten []string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempts, ran := map[string]bool{}, map[string]bool{}
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		if attempts[line] {
+			twice = append(twice, line)
+		}
+		attempts[line] = true
+		id, _, _ := strings.Cut(line, " ")
+		ran[id] = true
+	}
+	for _, m := range made {
+		if !ran[string(m.ID)] {
+			forgotten = append(forgotten, string(m.ID))
+		}
+	}
+	return twice, forgotten
+}
+
+func TestJudgeWindow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "witness")
+	if err := os.WriteFile(path, []byte("a 1\nb 1\na 2\nb 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	twice, forgotten := judgeWindow(t, path, []task.Task{{ID: "a"}, {ID: "b"}, {ID: "c"}})
+	if !slices.Equal(twice, []string{"b 1"}) || !slices.Equal(forgotten, []string{"c"}) {
+		t.Errorf("twice %v, forgotten %v", twice, forgotten)
+	}
+}
