@@ -86,7 +86,9 @@ func TestAKindThatIsGone(t *testing.T) {
 	wantCode(t, h.Forget(t.Context(), id.Ref()), task.FailedPrecondition)
 	h.wait(h.submit(task.Spec{Kind: "ok"}).ID)
 
-	h.Learn(kinds[0]) // as a reload does
+	if err := h.Learn(t.Context(), kinds[0]); err != nil { // as a reload does
+		t.Fatal(err)
+	}
 	if again := h.watched(w); again != p {
 		t.Errorf("watched %s", again.dir)
 	}

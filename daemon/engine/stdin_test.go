@@ -27,19 +27,18 @@ func TestStdin(t *testing.T) {
 		{piece(0, "one\n"), task.StdinState{Offset: 4}},
 		{piece(0, "one\n"), task.StdinState{Offset: 4}}, // said again
 		{piece(2, "e\ntwo\n"), task.StdinState{Offset: 8}},
-		{task.StdinRequest{Offset: 8, Close: true}, task.StdinState{Offset: 8, Closed: true}},
+		{piece(task.StdinAtEnd, "end"), task.StdinState{Offset: 11}},
+		{task.StdinRequest{Offset: 11, Close: true}, task.StdinState{Offset: 11, Closed: true}},
 	} {
 		if got, err := h.Stdin(t.Context(), id.Ref(), tt.req); err != nil || got != tt.want {
 			t.Errorf("offset %d: %+v, %v; want %+v", tt.req.Offset, got, err, tt.want)
 		}
 	}
-	if string(p.input) != "one\ntwo\n" {
+	if string(p.input) != "one\ntwo\nend" {
 		t.Errorf("input %q", p.input)
 	}
-	_, err := h.Stdin(t.Context(), id.Ref(), piece(9, "x"))
+	_, err := h.Stdin(t.Context(), id.Ref(), piece(12, "x"))
 	wantCode(t, err, task.OutOfRange)
-	_, err = h.Stdin(t.Context(), id.Ref(), piece(-1, "x"))
-	wantCode(t, err, task.InvalidArgument)
 	_, err = h.Stdin(t.Context(), "77", piece(0, "x"))
 	wantCode(t, err, task.NotFound)
 }

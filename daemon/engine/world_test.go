@@ -142,6 +142,9 @@ func (k survivor) judge(p *program) (any, error) {
 func (k survivor) Input(_ context.Context, dir string, req task.StdinRequest) (task.StdinState, error) {
 	p := k.w.at(dir)
 	size := int64(len(p.input))
+	if req.Offset < 0 {
+		req.Offset = size
+	}
 	if req.Offset > size {
 		return task.StdinState{}, task.Errorf(task.OutOfRange, "offset %d is beyond the end at %d", req.Offset, size)
 	}
