@@ -10,6 +10,16 @@
 // (attempt.go) for each. An attempt ends when Run has returned; finish.go settles what follows from its
 // outcome. At the start of the daemon, recover.go does the same for attempts that nobody has seen end.
 //
+// # Attempts that outlive the daemon
+//
+// The record says of an attempt whether its kind was a job.Survivor when it began (Record.Survives). Such a one is
+// only starting when its Run is called, and running when Run has said so (host.go). A stop, and a crash, leave its
+// record as it is: Recover finds it and makes it known as adopted, so that it can be cancelled, read and given
+// input, and Run calls the kind's Run for all of them at once before anything new is claimed. They hold slots,
+// more than there are if need be. A cancel that was committed by whichever daemon ends the attempt's context before Run is
+// called; the timeout counts from the attempt's beginning (deadline.go). Whose kind this daemon does not have, its
+// attempt is left alone, with a warning in Info, until a reload brings the kind back.
+//
 // # Rules
 //
 //   - Nobody is told of a change before its commit. Waiters and streams read the store, woken after it.
@@ -20,6 +30,8 @@
 //   - A job's context never descends from a request's. Each attempt has one of its own, done with
 //     job.ErrStop, job.ErrCancelled or job.ErrTimeout as its cause.
 //   - Who starts a goroutine waits for it: Run returns when all of them have.
+//   - The work of a Survivor is given up by nobody but its kind: an attempt that Run leaves alone, or panics out of, is
+//     watched again.
 //
 // # Design
 //
@@ -30,6 +42,16 @@
 //
 // Progress is kept in memory and written once a second for all tasks together; what readers see is the memory.
 // Retries wait with exponential backoff and jitter from cenkalti/backoff.
+//
+// A restart policy waits like the retry policy, by the same backoff, and counts ends in a row; an attempt that ran for
+// ten minutes begins the count anew, as a kubelet's does. Rejected: a rate limit after which a task is given up
+// (systemd's StartLimitBurst), since a service that fails all night should be back in the morning.
+//
+// Whether an attempt survives is in the record, not asked of the kind: a kind may have gone, or learnt it, between two
+// daemons. An attempt without its kind is not settled as lost, which would let a retry start beside a program that runs.
+//
+// A retry copies the checkpoint folder of the task before lazily, before its first Run (inherit.go). Rejected: a copy
+// while the caller of Retry waits, which may take minutes and needs the same repair after a crash.
 //
 // Retry waits are held against the wall clock, looked at once a minute at least, so that they survive
 // a suspend; while nothing waits, nothing wakes up.

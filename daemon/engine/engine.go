@@ -160,9 +160,9 @@ func New(cfg Config) *Engine {
 func (e *Engine) Committed() { e.hub.committed() }
 
 // Run goes on with what Recover has found, picks up tasks and runs them until ctx is done, then stops what runs: its
-// tasks stay recoverable, and the programs of a job.Survivor run on. It returns nil after such a stop, also when an attempt did not return within the grace
-// (its task is found running at the next start and recovered). Any other error means that
-// the store cannot be trusted any more and the process has to end.
+// tasks stay recoverable, and the programs of a job.Survivor run on. It returns nil after such a stop, also when an
+// attempt did not return within the grace (its task is found running at the next start and recovered). Any other
+// error means that the store cannot be trusted any more and the process has to end.
 func (e *Engine) Run(ctx context.Context) error {
 	e.startAdopted() // before anything is claimed: they hold slots, more than there are if need be
 	e.spawn(e.cleanUp)

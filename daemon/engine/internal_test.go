@@ -21,6 +21,8 @@ func TestJudge(t *testing.T) {
 		}
 		return ctx
 	}
+	signaled, lost := job.Ended(task.OutcomeSignaled, boom), job.Ended(task.OutcomeLost, boom)
+	down := job.Ended(task.OutcomeInterrupted, boom)
 	tests := []struct {
 		name      string
 		cause     error
@@ -28,6 +30,15 @@ func TestJudge(t *testing.T) {
 		want      task.Outcome
 		permanent bool
 	}{
+		{"signaled", nil, signaled, task.OutcomeSignaled, false},
+		{"lost for good", nil, job.Permanent(lost), task.OutcomeLost, true},
+		{"another boot", nil, down, task.OutcomeInterrupted, false},
+		{"another boot, and overdue", job.ErrTimeout, down, task.OutcomeInterrupted, false},
+		{"another boot, and cancelled", job.ErrCancelled, down, task.OutcomeCancelled, false},
+		{"signaled by our cancel", job.ErrCancelled, signaled, task.OutcomeCancelled, false},
+		{"signaled by our timeout", job.ErrTimeout, signaled, task.OutcomeTimedOut, false},
+		{"an outcome that Run cannot have seen", nil, job.Ended(task.OutcomeTimedOut, boom), task.OutcomeFailed, false},
+		{"a panic of what watches", nil, job.Ended(task.OutcomeLost, task.Errorf(task.Internal, "x")), task.OutcomeLost, false},
 		{"success", nil, nil, task.OutcomeSucceeded, false},
 		{"success although told to stop", job.ErrStop, nil, task.OutcomeSucceeded, false},
 		{"success although cancelled", job.ErrCancelled, nil, task.OutcomeSucceeded, false},
@@ -52,6 +63,30 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestJudgeOfASurvivor: the daemon's leave changes nothing of what has become of its program.
+func TestJudgeOfASurvivor(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(job.ErrStop)
+	boom := errors.New("exit status 7")
+	for _, tt := range []struct {
+		err      error
+		survives bool
+		want     task.Outcome
+		clean    bool
+	}{
+		{boom, true, task.OutcomeFailed, true},
+		{boom, false, task.OutcomeInterrupted, true},
+		{job.Ended(task.OutcomeSignaled, boom), true, task.OutcomeSignaled, true},
+		{job.ErrStop, true, task.OutcomeInterrupted, true}, // nothing was begun yet
+		{context.Canceled, true, task.OutcomeInterrupted, true},
+		{job.Ended(task.OutcomeInterrupted, boom), true, task.OutcomeInterrupted, false},
+	} {
+		if got := judge(ctx, tt.survives, nil, tt.err); got.outcome != tt.want || got.clean != tt.clean {
+			t.Errorf("%v, survives %v: %s, clean %v", tt.err, tt.survives, got.outcome, got.clean)
+		}
+	}
+}
+
 func TestRetryDelayDoublesUpToItsLimit(t *testing.T) {
 	r := &task.Retry{Backoff: task.Duration(time.Second), MaxBackoff: task.Duration(10 * time.Second)}
 	for failures, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 10: 10 * time.Second, 100000: 10 * time.Second} {
@@ -60,6 +95,9 @@ func TestRetryDelayDoublesUpToItsLimit(t *testing.T) {
 				t.Errorf("after %d failures: %s, want about %s", failures, got, want)
 			}
 		}
+	}
+	if got := retryDelay(nil, 2); got < 16*time.Second || got > 24*time.Second {
+		t.Errorf("without a policy, after 2 failures: %s", got)
 	}
 	if got := retryDelay(&task.Retry{}, 1); got < 8*time.Second || got > 12*time.Second {
 		t.Errorf("default: %s", got)

@@ -36,14 +36,25 @@ func TestAProgramOutlivesDaemons(t *testing.T) {
 	if after.Attempt != 1 || !after.StartedAt.Equal(*before.StartedAt) || after.Phase != task.PhaseRunning || len(after.Attempts) != 0 {
 		t.Errorf("after the stops: %+v", after)
 	}
-	if after.Progress.Message != p.dir {
-		t.Errorf("progress %+v: what was reported last is lost", after.Progress)
-	}
 	w.end(p, nil)
 	end := h.wait(id)
 	wantEnd(t, end, task.StatusCompleted, task.OutcomeSucceeded, 1)
 	if p.starts != 1 || string(end.Result) != `{"exit_code":0}` {
 		t.Errorf("%d starts, result %s", p.starts, end.Result)
+	}
+}
+
+// TestTheLastReportOutlivesTheDaemon: there is no ending that would carry it.
+func TestTheLastReportOutlivesTheDaemon(t *testing.T) {
+	h, w := newWorldHouse(t)
+	h.up()
+	id := h.submit(task.Spec{Kind: "p"}).ID
+	p := h.watched(w)
+	h.down()
+	h.open()
+	defer h.close()
+	if got := h.get(id); got.Progress.Message != p.dir {
+		t.Errorf("progress %+v", got.Progress)
 	}
 }
 

@@ -28,14 +28,15 @@ type world struct {
 
 // program is what an attempt has started.
 type program struct {
-	dir    string
-	starts int
-	killed error // the cause with which Run has ended it
-	input  []byte
-	closed bool
-	orphan chan struct{} // closed when its holder is gone
-	ended  chan struct{}
-	err    error // set before ended is closed
+	dir     string
+	starts  int
+	killed  error // the cause with which Run has ended it
+	input   []byte
+	secrets json.RawMessage
+	closed  bool
+	orphan  chan struct{} // closed when its holder is gone
+	ended   chan struct{}
+	err     error // set before ended is closed
 }
 
 func newWorld() *world {
@@ -92,6 +93,9 @@ func (k survivor) Run(ctx context.Context, j *job.Context) (any, error) {
 	switch {
 	case !j.Adopted():
 		p.starts++
+		if err := j.Secrets(&p.secrets); err != nil {
+			return nil, err
+		}
 	case p.starts == 0:
 		return nil, job.Ended(task.OutcomeInterrupted, errNeverBegun)
 	}
@@ -138,6 +142,9 @@ func (k survivor) judge(p *program) (any, error) {
 func (k survivor) Input(_ context.Context, dir string, req task.StdinRequest) (task.StdinState, error) {
 	p := k.w.at(dir)
 	size := int64(len(p.input))
+	if req.Offset < 0 {
+		req.Offset = size
+	}
 	if req.Offset > size {
 		return task.StdinState{}, task.Errorf(task.OutOfRange, "offset %d is beyond the end at %d", req.Offset, size)
 	}

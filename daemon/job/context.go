@@ -121,7 +121,7 @@ func (c *Context) Adopted() bool { return c.host.Adopted() }
 func (c *Context) Task() task.Task { return c.task }
 
 // Started makes it durable that the program of a [Survivor] is up, and tells watchers. It may be called again.
-// An error wrapping ErrFenced means what it means for Checkpoint.
+// An error wrapping ErrFenced means what it means for Checkpoint; after any other the program runs all the same.
 func (c *Context) Started() error { return c.host.Mark(task.TriggerRun) }
 
 // Orphaned makes it durable that the holder of a [Survivor]'s program is gone and its processes are not.

@@ -56,7 +56,12 @@ type Cleaner interface {
 // with ErrStop, Run leaves the work alone and returns ErrDetached: the attempt goes on, keeps its number,
 // and the next daemon calls Run again for it, with Context.Adopted true. That happens after a crash too, at any
 // point of an earlier call of Run: it finds out from the attempt's folder what has become of the work, and returns
-// an error made with [Ended] where that is more than success or failure.
+// an error made with [Ended] where that is more than success or failure. As soon as it has found that the work goes on
+// it calls Context.Started (or Orphaned): a timeout that has passed meanwhile ends the context only then.
+//
+// A cancel may have been committed before Run is called: its context is done then. Run must not return
+// another error than ErrDetached while the work may go on: another attempt could begin beside it. ErrDetached that
+// nobody asked for, and a panic, have Run called again after a moment, with Adopted true.
 type Survivor interface {
 	Kind
 	// Survives is there to be seen by the compiler and the reader.
@@ -114,7 +119,8 @@ type ended struct {
 func (e ended) Unwrap() error { return e.error }
 
 // Ended returns err as the end of an attempt with that outcome: task.OutcomeSignaled, OutcomeLost,
-// OutcomeInterrupted. A cancel or a timeout that ended the attempt's context still has the last word.
+// OutcomeInterrupted. A cancel or a timeout that ended the attempt's context still has the last word, but that no
+// timeout makes of an interruption anything else.
 func Ended(outcome task.Outcome, err error) error { return ended{err, outcome} }
 
 // OutcomeOf returns the outcome that err was given by [Ended], else task.OutcomeFailed.

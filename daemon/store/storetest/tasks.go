@@ -258,6 +258,14 @@ func testCheckpoint(t *testing.T, open Opener) {
 	if got := b.task(rec.Task.ID).Task.Checkpoint; got == nil || got.Bytes != 2 {
 		t.Errorf("description after a put of an old copy: %+v", got)
 	}
+	b.update(func(tx *store.Tx) error {
+		return errors.Join(tx.DropCheckpoint(rec.Task.ID), tx.DropCheckpoint(rec.Task.ID))
+	})
+	b.reopen()
+	if got, data := b.task(rec.Task.ID).Task.Checkpoint, read(rec.Task.ID); got != nil || data != nil {
+		t.Errorf("dropped, and still there: %+v, %q", got, data)
+	}
+	b.update(func(tx *store.Tx) error { return tx.PutCheckpoint(rec.Task.ID, []byte(`{}`)) })
 	err := b.Update(t.Context(), store.Essential, func(tx *store.Tx) error {
 		return tx.PutCheckpoint(rec.Task.ID, make([]byte, task.MaxCheckpoint+1))
 	})
