@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -367,18 +368,19 @@ func TestCheckpointFolder(t *testing.T) {
 // watcher is one whose word the test gives.
 type watcher struct {
 	changed chan struct{}
-	stopped chan struct{}
+	open    atomic.Int64
 }
 
-func (w watcher) Watch(string) (<-chan struct{}, func()) {
-	return w.changed, sync.OnceFunc(func() { close(w.stopped) })
+func (w *watcher) Watch(string) (<-chan struct{}, func()) {
+	w.open.Add(1)
+	return w.changed, func() { w.open.Add(-1) }
 }
 
 // TestFollow: reports come while the program runs, at most ten a second, and the last one always.
 func TestFollow(t *testing.T) {
 	p := newProgram()
 	s := newStage(t, p, nil)
-	w := watcher{make(chan struct{}, 1), make(chan struct{})}
+	w := &watcher{changed: make(chan struct{}, 1)}
 	kind := command.New(command.Options{Watch: w, Environment: environment(nil)})
 	kind.SetHolder(p)
 	s.kind = kind
@@ -412,7 +414,9 @@ func TestFollow(t *testing.T) {
 	if last := reports[len(reports)-1]; last.Done != 100000 {
 		t.Errorf("last report %+v", last)
 	}
-	<-w.stopped
+	if n := w.open.Load(); n != 0 {
+		t.Errorf("%d watches left open", n)
+	}
 }
 
 func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
