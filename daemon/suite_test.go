@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	commandkind "durable/daemon/job/command"
 	"durable/daemon/job/noop"
 	"durable/ipc/task"
 )
@@ -322,7 +323,7 @@ func TestInfo(t *testing.T) {
 				r.Errorf("%s: the schema is no JSON", k.Name)
 			}
 		}
-		if diff := cmp.Diff([]string{migrationKind, noop.Name}, names); diff != "" {
+		if diff := cmp.Diff([]string{commandkind.Name, migrationKind, noop.Name}, names); diff != "" {
 			r.Error(diff)
 		}
 	})
