@@ -18,6 +18,8 @@ type Options struct {
 	Attempt int
 	// Stream is one of them alone. Empty: stdout and stderr as one, where the kind has them, else its main one.
 	Stream string
+	// Main: only the main one, where Stream is empty.
+	Main bool
 	// Offset is where one stream begins.
 	Offset int64
 	// Tail is how many lines at the end are wanted, of those that are left by Grep; 0 is all.
@@ -106,6 +108,7 @@ func Open(ctx context.Context, svc task.Service, ref task.Ref, o Options) (*Read
 
 func (r *Reader) open() error {
 	q := task.LogQuery{Stream: r.o.Stream, Attempt: r.o.Attempt, Offset: r.o.Offset}
+	r.o.Main = r.o.Main || q.Offset > 0 // an offset is one in one stream
 	if r.o.Grep == nil {
 		q.Tail = r.o.Tail
 	}
@@ -115,7 +118,7 @@ func (r *Reader) open() error {
 	}
 	r.Attempt, r.Ended = first.Attempt, first.Ended
 	q.Attempt = first.Attempt
-	if r.o.Stream == "" && first.Stream == task.StreamStdout && r.o.Offset == 0 {
+	if r.o.Stream == "" && first.Stream == task.StreamStdout && !r.o.Main {
 		q.Stream = task.StreamStderr
 		switch second, err := r.add(q); {
 		case err == nil:
