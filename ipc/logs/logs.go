@@ -184,6 +184,19 @@ func (r *Reader) Next() (Line, error) {
 	return Line{}, r.done
 }
 
+// Waits reports whether Next may have to wait for something to be written.
+func (r *Reader) Waits() bool {
+	if !r.o.Follow || len(r.tail) > 0 || r.live != nil && len(r.live.ready) > 0 {
+		return false
+	}
+	for i, s := range r.past {
+		if r.held[i] != nil || len(s.ready) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *Reader) matches(l Line) bool {
 	text := Plain(l.Text)
 	if n := len(text); n > 0 && text[n-1] == '\n' {
