@@ -27,7 +27,7 @@ type fake struct {
 	changed chan struct{} // closed and replaced at each change
 	tasks   []*task.Task
 	logs    map[uint64]map[string][]byte // by stream; a task that has stdout is a command
-	holes   map[uint64][2]int            // these bytes of each stream are gone
+	holes   map[uint64][2]int            // these bytes of stdout are gone
 	specs   []task.Spec
 	journal []task.Event
 	// looks counts the streams and waits that were ever opened; lookedAt is what it was at the last Get.

@@ -46,7 +46,7 @@ func (f *fake) Log(ctx context.Context, ref task.Ref, q task.LogQuery) (task.Log
 			body.at += len(line)
 		}
 	}
-	if hole := f.holes[t.Number]; body.at >= hole[0] && body.at < hole[1] {
+	if hole := body.holeLocked(); body.at >= hole[0] && body.at < hole[1] {
 		body.at = hole[1]
 	}
 	body.ctx, body.cancel = context.WithCancel(ctx)
@@ -74,17 +74,25 @@ func (l *fakeLog) overLocked() bool {
 	return l.t.Status != task.StatusRunning || l.t.Attempt != l.attempt
 }
 
+// holeLocked is the hole; only stdout has one.
+func (l *fakeLog) holeLocked() (hole [2]int) {
+	if l.stream == task.StreamStdout {
+		hole = l.f.holes[l.t.Number]
+	}
+	return hole
+}
+
 // leftLocked is what can be read: up to a hole.
 func (l *fakeLog) leftLocked() []byte {
 	log := l.f.logs[l.t.Number][l.stream]
-	if hole := l.f.holes[l.t.Number]; l.at <= hole[0] && hole[1] > 0 {
+	if hole := l.holeLocked(); l.at <= hole[0] && hole[1] > 0 {
 		log = log[:hole[0]]
 	}
 	return log[l.at:]
 }
 
 func (l *fakeLog) Read(p []byte) (int, error) {
-	over := func() bool { return !l.follow || l.overLocked() || l.f.holes[l.t.Number][0] == l.at && l.at > 0 }
+	over := func() bool { return !l.follow || l.overLocked() || l.holeLocked()[0] == l.at && l.at > 0 }
 	if err := l.f.until(l.ctx, func() bool { return len(l.leftLocked()) > 0 || over() }); err != nil {
 		return 0, err
 	}

@@ -207,7 +207,7 @@ func writeLog(ts *testscript.TestScript, _ bool, args []string) {
 	homeOf(ts).daemon.write(uint64(number64(ts, args[0])), stream, text+end)
 }
 
-// dropLog: "drop TASK FROM TO" makes a hole in its streams.
+// dropLog: "drop TASK FROM TO" makes a hole in its stdout.
 func dropLog(ts *testscript.TestScript, _ bool, args []string) {
 	f := homeOf(ts).daemon
 	f.update(func() {
