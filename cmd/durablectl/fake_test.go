@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -27,7 +26,8 @@ type fake struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change
 	tasks   []*task.Task
-	logs    map[uint64][]byte
+	logs    map[uint64]map[string][]byte // by stream; a task that has stdout is a command
+	holes   map[uint64][2]int            // these bytes of stdout are gone
 	specs   []task.Spec
 	journal []task.Event
 	// looks counts the streams and waits that were ever opened; lookedAt is what it was at the last Get.
@@ -42,7 +42,10 @@ type fake struct {
 }
 
 func newFake(state string) *fake {
-	return &fake{state: state, changed: make(chan struct{}), logs: map[uint64][]byte{}, input: map[uint64][]byte{}, closed: map[uint64]bool{}}
+	return &fake{
+		state: state, changed: make(chan struct{}), logs: map[uint64]map[string][]byte{}, holes: map[uint64][2]int{},
+		input: map[uint64][]byte{}, closed: map[uint64]bool{},
+	}
 }
 
 // update changes something under the lock and wakes all who wait.
@@ -342,63 +345,5 @@ func (s *fakeStream) Next() (task.Event, error) {
 
 func (s *fakeStream) Close() error {
 	s.cancel()
-	return nil
-}
-
-func (f *fake) Log(ctx context.Context, ref task.Ref, q task.LogQuery) (task.Log, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	t, err := f.findLocked(ref)
-	if err != nil {
-		return task.Log{}, err
-	}
-	attempt := cmp.Or(q.Attempt, t.Attempt)
-	log, ok := f.logs[t.Number]
-	if !ok || attempt > t.Attempt {
-		return task.Log{}, task.Errorf(task.NotFound, "task %d has written nothing", t.Number)
-	}
-	body := &fakeLog{f: f, t: t, attempt: attempt, follow: q.Follow}
-	if q.Tail > 0 {
-		lines := slices.Collect(bytes.Lines(log))
-		for _, line := range lines[:max(0, len(lines)-q.Tail)] {
-			body.at += len(line)
-		}
-	}
-	body.ctx, body.cancel = context.WithCancel(ctx)
-	if q.Follow {
-		f.looks++
-		close(f.changed)
-		f.changed = make(chan struct{})
-	}
-	return task.Log{Stream: task.StreamLog, Attempt: attempt, Offset: int64(body.at), Size: int64(len(log)), Body: body}, nil
-}
-
-// fakeLog is the log of one attempt; all attempts of a task write into the same bytes.
-type fakeLog struct {
-	f       *fake
-	t       *task.Task
-	ctx     context.Context
-	cancel  func()
-	at      int
-	attempt int
-	follow  bool
-}
-
-func (l *fakeLog) Read(p []byte) (int, error) {
-	over := func() bool { return !l.follow || l.t.Status != task.StatusRunning || l.t.Attempt != l.attempt }
-	if err := l.f.until(l.ctx, func() bool { return l.at < len(l.f.logs[l.t.Number]) || over() }); err != nil {
-		return 0, err
-	}
-	l.f.mu.Lock()
-	defer l.f.mu.Unlock()
-	n := copy(p, l.f.logs[l.t.Number][l.at:])
-	if l.at += n; n == 0 {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-func (l *fakeLog) Close() error {
-	l.cancel()
 	return nil
 }

@@ -89,7 +89,8 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"daemon": startDaemon, "tasks": loadTasks, "fresh": fresh, "looking": looking, "progress": progress, "begin": begin,
-			"write": writeLog, "end": endTask, "spec": lastSpec, "exits": exits, "asks": asks, "did": did, "input": input, "left": left, "interrupt": interrupt, "die": die,
+			"write": writeLog, "drop": dropLog, "end": endTask, "spec": lastSpec, "exits": exits, "asks": asks, "did": did,
+			"input": input, "left": left, "interrupt": interrupt, "die": die,
 		},
 	})
 }
@@ -191,11 +192,28 @@ func number64(ts *testscript.TestScript, s string) int64 {
 	return n
 }
 
-// writeLog: "write TASK TEXT" adds a line to its log.
+// writeLog: "write TASK TEXT" adds a line to its log; "write TASK TEXT STREAM" to another stream, TEXT in Go's notation,
+// and with STREAM -n to stdout without the end of a line.
 func writeLog(ts *testscript.TestScript, _ bool, args []string) {
+	stream, text, end := task.StreamLog, args[1], "\n"
+	if len(args) > 2 {
+		var err error
+		text, err = strconv.Unquote(`"` + text + `"`)
+		ts.Check(err)
+		stream = args[2]
+	}
+	if stream == "-n" {
+		stream, end = task.StreamStdout, ""
+	}
+	homeOf(ts).daemon.write(uint64(number64(ts, args[0])), stream, text+end)
+}
+
+// dropLog: "drop TASK FROM TO" makes a hole in its stdout.
+func dropLog(ts *testscript.TestScript, _ bool, args []string) {
 	f := homeOf(ts).daemon
-	n := uint64(number64(ts, args[0]))
-	f.update(func() { f.logs[n] = append(f.logs[n], args[1]+"\n"...) })
+	f.update(func() {
+		f.holes[uint64(number64(ts, args[0]))] = [2]int{int(number64(ts, args[1])), int(number64(ts, args[2]))}
+	})
 }
 
 // endTask: "end TASK STATUS" ends it.

@@ -205,7 +205,6 @@ func TestMiddleIsDropped(t *testing.T) {
 	// Another keeper, as of a log that is appended to by the next daemon.
 	k = NewKeeper(path, limit)
 	appendTo(t, path, pattern(size, 2*limit))
-	size += 2 * limit
 	check(t, k, now)
 	h2, _ := ReadHole(path)
 	if h2.From != h.From || h2.To <= h.To || allocated(t, path) > limit+limit/4+2*block {

@@ -1,6 +1,7 @@
 package mcpserver_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,6 +28,8 @@ type fake struct {
 	keys    map[task.Key]task.ID
 	specs   []task.Spec
 	logs    map[task.ID]string
+	outputs map[task.ID]map[string]string // of a command: by stream
+	hole    [2]int                        // of each log: these bytes are gone
 	seq     int
 	journal []task.Event
 	streams map[*fakeStream]bool
@@ -325,6 +328,11 @@ func (f *fake) Log(_ context.Context, ref task.Ref, q task.LogQuery) (task.Log, 
 		return task.Log{}, err
 	}
 	text, ok := f.logs[t.ID]
+	stream := task.StreamLog
+	if out := f.outputs[t.ID]; out != nil {
+		stream = cmp.Or(q.Stream, task.StreamStdout)
+		text, ok = out[stream]
+	}
 	if !ok {
 		return task.Log{}, task.Errorf(task.NotFound, "task %d has no output yet", t.Number)
 	}
@@ -339,8 +347,14 @@ func (f *fake) Log(_ context.Context, ref task.Ref, q task.LogQuery) (task.Log, 
 	if from > len(text) {
 		return task.Log{}, task.Errorf(task.OutOfRange, "offset %d: the log has %d bytes", from, len(text))
 	}
+	to := len(text)
+	if from < f.hole[0] {
+		to = min(to, f.hole[0])
+	} else if from < f.hole[1] {
+		from = f.hole[1]
+	}
 	return task.Log{
-		Stream: task.StreamLog, Attempt: 1, Offset: int64(from), Size: int64(len(text)), Ended: t.Status.Terminal(),
-		Body: io.NopCloser(strings.NewReader(text[from:])),
+		Stream: stream, Attempt: 1, Offset: int64(from), Size: int64(len(text)), Ended: t.Status.Terminal(),
+		Body: io.NopCloser(strings.NewReader(text[from:to])),
 	}, nil
 }

@@ -28,6 +28,13 @@ func TestHalves(t *testing.T) {
 		f.add(1)
 		f.fail(1, "line 7: 3 fields, want 4", "on_error=skip goes on without such rows")
 	}
+	command := func(f *fake) {
+		f.add(1)
+		f.outputs = map[task.ID]map[string]string{fakeID(1): {
+			"stdout": "out 0\nout 1\nout 2\n", "stdout.times": "12 2026-11-24T12:00:00Z\n18 2026-11-24T12:00:02Z\n",
+			"stderr": "bad 1\n", "stderr.times": "6 2026-11-24T12:00:01Z\n",
+		}}
+	}
 	cases := []struct {
 		name    string
 		prepare func(*fake)
@@ -66,6 +73,16 @@ func TestHalves(t *testing.T) {
 		{"statistics", running, "get_server_stats", nil, false, []string{`"total_tasks":1`, `"running_tasks":1`, `"active_background_tasks":1`}},
 		{"output", func(f *fake) { f.add(1); f.logs[fakeID(1)] = "one\ntwo\n" }, "get_task_output", map[string]any{"task_id": "1", "lines": 1}, false,
 			[]string{"two", "log", "4", "8", "goes on and may write more"}},
+		{"output of a command", command, "get_task_output", map[string]any{"task_id": "1", "lines": 3}, false,
+			[]string{"out 1\nbad 1\nout 2\n", "stdout", "stderr", "18", "6", "the attempt goes on", "give stream and offset"}},
+		{"output that is no text", func(f *fake) { f.add(1); f.logs[fakeID(1)] = " 1%\r 2%\r\x1b[32mdone\x1b[0m\x00\n" }, "get_task_output",
+			map[string]any{"task_id": "1"}, false, []string{"done␀"}},
+		{"no match", command, "get_task_output", map[string]any{"task_id": "1", "grep": "nowhere"}, false, []string{"No line matches"}},
+		{"no regexp", command, "get_task_output", map[string]any{"task_id": "1", "grep": "(?=x)"}, true,
+			[]string{"grep: error parsing regexp", "RE2", "invalid_argument"}},
+		{"hole", func(f *fake) { f.add(1); f.logs[fakeID(1)] = "one\ntwo\nthree\n"; f.hole = [2]int{4, 8} }, "get_task_output",
+			map[string]any{"task_id": "1", "offset": 0}, false,
+			[]string{"one\n--- 4 bytes of log left out here: the log has outgrown its limit ---\nthree\n", "14"}},
 		{"retry", failed, "retry_task", map[string]any{"task_id": "1"}, false,
 			[]string{string(fakeID(2)), "task://status/" + string(fakeID(2)), id, "pending"}},
 		{"command failed", func(f *fake) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"durable/ipc/logs"
 	"durable/ipc/task"
 )
 
@@ -128,7 +129,7 @@ func (s *Server) readStatus(ctx context.Context, ref string) (any, error) {
 
 // readLog answers an empty text for a task that has no log yet.
 func (s *Server) readLog(ctx context.Context, ref string) (any, error) {
-	p, err := readTail(ctx, s.svc, task.Ref(ref), task.LogQuery{Tail: maxOutputLines}, maxLogResource)
+	p, err := readTail(ctx, s.svc, task.Ref(ref), logs.Options{Tail: maxOutputLines}, maxLogResource)
 	if _, ok := unknownTask(err, ref); ok {
 		if _, err := s.svc.Get(ctx, task.Ref(ref)); err == nil {
 			return "", nil

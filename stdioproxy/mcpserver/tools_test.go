@@ -2,10 +2,12 @@ package mcpserver_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -215,6 +217,51 @@ func TestOutputPages(t *testing.T) {
 			if r, _ := s.call("get_task_output", m); !r.IsError || !strings.Contains(r.text(), want) {
 				t.Errorf("%s: %s", args, r.text())
 			}
+		}
+	})
+}
+
+func TestOutputGrepAndLongLines(t *testing.T) {
+	bubble(t, mcpserver.Options{}, func(t *testing.T, s *session, svc *fake) {
+		svc.add(1)
+		var all strings.Builder
+		for i := range 5000 {
+			fmt.Fprintf(&all, "line %d\n", i)
+		}
+		all.WriteString(strings.Repeat("é", 20_000) + "\nend\n")
+		svc.logs[fakeID(1)] = all.String()
+		output := func(args map[string]any) (string, float64) {
+			t.Helper()
+			args["task_id"] = 1
+			r, _ := s.call("get_task_output", args)
+			text, ok := r.Structured["output"].(string)
+			if !ok || len(text) > 16<<10 || !utf8.ValidString(text) || !strings.Contains(r.text(), text) {
+				t.Fatalf("%v: %d bytes: %s", args, len(text), r.text())
+			}
+			return text, r.Structured["next_offset"].(float64)
+		}
+		if got, _ := output(map[string]any{"grep": "^line .*99$", "lines": 2}); got != "line 4899\nline 4999\n" {
+			t.Errorf("last matches: %q", got)
+		}
+		var pages strings.Builder
+		for offset := 0.0; offset < float64(all.Len()); {
+			text, next := output(map[string]any{"offset": offset})
+			if next <= offset {
+				t.Fatalf("from %v to %v", offset, next)
+			}
+			pages.WriteString(text)
+			offset = next
+		}
+		if pages.String() != all.String() {
+			t.Error("the pages are not the log")
+		}
+		first, next := output(map[string]any{"offset": 0, "grep": "[05]$"})
+		second, _ := output(map[string]any{"offset": next, "grep": "[05]$"})
+		if want := "line 0\nline 5\nline 10\n"; !strings.HasPrefix(first, want) || len(strings.Split(first+second, "\n")) != 1001 {
+			t.Errorf("matches: %.40q... and %.40q...", first, second)
+		}
+		if got, _ := output(map[string]any{"lines": 2}); got != "end\n" && !strings.HasSuffix(got, "é\nend\n") {
+			t.Errorf("tail behind a long line: %.40q", got)
 		}
 	})
 }
