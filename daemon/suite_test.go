@@ -88,6 +88,7 @@ func TestErrors(t *testing.T) {
 			{"approve what has ended", second(r.Approve(ctx, done.ID.Ref(), task.ApproveRequest{}, "")), task.FailedPrecondition},
 			{"answer", second(r.Answer(ctx, done.ID.Ref(), task.AnswerRequest{Question: "q", Answer: json.RawMessage("1")}, "")), task.Unimplemented},
 			{"prune by a negative age", second(r.Prune(ctx, task.PruneRequest{OlderThan: -1})), task.InvalidArgument},
+			{"prune below nothing", second(r.Prune(ctx, task.PruneRequest{MaxBytes: -1})), task.InvalidArgument},
 			{"bad status", second(r.List(ctx, task.ListQuery{Status: []task.Status{"odd"}})), task.InvalidArgument},
 			{"bad limit", second(r.List(ctx, task.ListQuery{Limit: task.MaxLimit + 1})), task.InvalidArgument},
 			{"bad list cursor", second(r.List(ctx, task.ListQuery{Cursor: "odd"})), task.InvalidArgument},

@@ -10,6 +10,10 @@
 // (attempt.go) for each. An attempt ends when Run has returned; finish.go settles what follows from its
 // outcome. At the start of the daemon, recover.go does the same for attempts that nobody has seen end.
 //
+// What runs a program or overwrites a file is judged by the policy before it is created (approval.go), and may wait a
+// day for a person's yes: it is then due like a retry, and ends when its time is up. What has ended is kept as long as
+// the configuration says (retention.go); that is looked at at the start and after endings, an hour apart at least.
+//
 // # Attempts that outlive the daemon
 //
 // The record says of an attempt whether its kind was a job.Survivor when it began (Record.Survives). Such a one is
