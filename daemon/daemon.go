@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"durable/daemon/config"
 	"durable/daemon/engine"
 	"durable/daemon/job"
 	"durable/daemon/job/command"
@@ -28,6 +29,10 @@ type Config struct {
 	Paths socket.Paths
 	// Kinds are what it can run besides commands; nil is [Kinds].
 	Kinds []job.Kind
+	// Template makes a job kind of one that the user has defined; nil is command.NewTemplate.
+	Template func(k config.Kind) (job.Kind, error)
+	// Reload makes the daemon read its configuration anew with each value that it gives; nil: only a client does.
+	Reload <-chan struct{}
 	// Slots is how many attempts run at once; 0 is engine.DefaultSlots.
 	Slots int
 	// StopGrace is how long attempts have to return when the daemon leaves; 0 is the engine's default.
@@ -102,11 +107,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}()
 	watcher := watch.New(d.log)
 	defer watcher.Close()
-	kinds, err := d.kinds(d.commandOptions(watcher, nil), nil)
-	if err != nil {
-		return err
-	}
-	eng := d.engine(st, kinds, watcher)
+	set := d.settings(watcher)
+	defer set.env.Close()
+	eng := d.engine(st, set, watcher)
 	committed.Store(eng)
 	if err := eng.Recover(ctx); err != nil {
 		return err
@@ -114,11 +117,12 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	return d.serve(ctx, eng)
 }
 
-func (d *Daemon) engine(st *store.Store, kinds []job.Kind, watcher *watch.Watcher) *engine.Engine {
+func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) *engine.Engine {
 	host, _ := os.Hostname() // a name for people; none is no reason not to start
 	return engine.New(engine.Config{
-		Store: st, Kinds: kinds, TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
+		Store: st, Kinds: set.start(), TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
 		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook, Watcher: watcher,
+		Policy: set.policy, Retention: set.retention, Reload: set.reload, Warnings: set.warn,
 		Identity: engine.Identity{Version: task.Version(), Lives: d.cfg.Lives, Paths: task.Paths{
 			Socket: d.cfg.Paths.Socket, State: d.cfg.Paths.State, Store: d.cfg.Paths.Store, Config: d.cfg.Paths.Config,
 		}},
@@ -154,6 +158,7 @@ func (d *Daemon) serve(ctx context.Context, eng *engine.Engine) error {
 	})
 	group.Go(func() error { return serveHTTP(server, listener) })
 	group.Go(func() error { return d.awaitShutdown(leave, stop) })
+	group.Go(func() error { return d.awaitReload(leave, eng) })
 	if d.cfg.Ready != nil {
 		d.cfg.Ready()
 	}
@@ -179,6 +184,23 @@ func (d *Daemon) awaitShutdown(leave context.Context, stop context.CancelFunc) e
 			d.log.Warn("cannot mark the deliberate stop: clients may start the daemon again", "error", err)
 		}
 		return nil
+	}
+}
+
+// awaitReload reloads when the process is told to. Nobody waits for an answer: the log has it.
+func (d *Daemon) awaitReload(leave context.Context, eng *engine.Engine) error {
+	for {
+		select {
+		case <-leave.Done():
+			return nil
+		case <-d.cfg.Reload:
+			result, err := eng.Reload(leave)
+			if err != nil {
+				d.log.Error("reload: the old configuration stays in force", "error", err)
+				continue
+			}
+			d.log.Info("reloaded", "changed", result.Changed)
+		}
 	}
 }
 

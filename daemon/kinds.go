@@ -18,25 +18,19 @@ func Kinds() []job.Kind {
 	return []job.Kind{migration.New(), noop.Kind{}}
 }
 
-// commandOptions are what the programs of a daemon are run with.
-func (d *Daemon) commandOptions(watcher command.Watcher, environment func(context.Context) []string) command.Options {
-	return command.Options{
-		Launcher: shim.Launcher{Hook: d.cfg.Hook}, Watch: watcher, Environment: environment, Limits: &d.limits,
+// settings returns what the configuration decides, with all kinds that this daemon has before it is read.
+func (d *Daemon) settings(watcher command.Watcher) *settings {
+	set := newSettings(d.cfg)
+	opts := command.Options{
+		Launcher: shim.Launcher{Hook: d.cfg.Hook}, Watch: watcher, Limits: &d.limits,
+		Environment: func(context.Context) []string { return set.env.Base() },
 		// Who moved the daemon with DURABLE_HOME wants its programs to find this one; the socket alone would do but for
 		// durablectl's own files.
 		Home: os.Getenv(socket.EnvHome), Socket: d.cfg.Paths.Socket,
 	}
-}
-
-// kinds returns all that the daemon can run: those of its Config, command, and those that its user has defined.
-func (d *Daemon) kinds(opts command.Options, defined []config.Kind) ([]job.Kind, error) {
-	all := append([]job.Kind{command.New(opts)}, d.cfg.Kinds...)
-	for _, k := range defined {
-		template, err := command.NewTemplate(k, opts)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, template)
+	set.cfg.Kinds = append([]job.Kind{command.New(opts)}, d.cfg.Kinds...)
+	if set.cfg.Template == nil {
+		set.cfg.Template = func(k config.Kind) (job.Kind, error) { return command.NewTemplate(k, opts) }
 	}
-	return all, nil
+	return set
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	commandkind "durable/daemon/job/command"
 	"durable/daemon/job/noop"
 	"durable/ipc/task"
 )
@@ -84,10 +85,9 @@ func TestErrors(t *testing.T) {
 			{"retry what runs", second(r.Retry(ctx, running.ID.Ref(), task.RetryRequest{}, "")), task.FailedPrecondition},
 			{"forget what runs", r.Forget(ctx, running.ID.Ref()), task.FailedPrecondition},
 			{"pause what runs", second(r.Pause(ctx, running.ID.Ref(), "")), task.Unimplemented},
-			{"approve", second(r.Approve(ctx, done.ID.Ref(), task.ApproveRequest{}, "")), task.Unimplemented},
+			{"approve what has ended", second(r.Approve(ctx, done.ID.Ref(), task.ApproveRequest{}, "")), task.FailedPrecondition},
 			{"answer", second(r.Answer(ctx, done.ID.Ref(), task.AnswerRequest{Question: "q", Answer: json.RawMessage("1")}, "")), task.Unimplemented},
-			{"prune", second(r.Prune(ctx, task.PruneRequest{})), task.Unimplemented},
-			{"reload", second(r.Reload(ctx)), task.Unimplemented},
+			{"prune by a negative age", second(r.Prune(ctx, task.PruneRequest{OlderThan: -1})), task.InvalidArgument},
 			{"bad status", second(r.List(ctx, task.ListQuery{Status: []task.Status{"odd"}})), task.InvalidArgument},
 			{"bad limit", second(r.List(ctx, task.ListQuery{Limit: task.MaxLimit + 1})), task.InvalidArgument},
 			{"bad list cursor", second(r.List(ctx, task.ListQuery{Cursor: "odd"})), task.InvalidArgument},
@@ -322,7 +322,7 @@ func TestInfo(t *testing.T) {
 				r.Errorf("%s: the schema is no JSON", k.Name)
 			}
 		}
-		if diff := cmp.Diff([]string{migrationKind, noop.Name}, names); diff != "" {
+		if diff := cmp.Diff([]string{commandkind.Name, migrationKind, noop.Name}, names); diff != "" {
 			r.Error(diff)
 		}
 	})

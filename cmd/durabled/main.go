@@ -68,7 +68,8 @@ func runCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the daemon in the foreground", Args: cobra.NoArgs,
-		Long: "Run the daemon in the foreground until SIGTERM, SIGINT or durablectl shutdown.\n" +
+		Long: "Run the daemon in the foreground until SIGTERM, SIGINT or durablectl shutdown; SIGHUP makes it\n" +
+			"read its configuration anew.\n" +
 			"Its state lies where durablectl status says; " + socket.EnvHome + " moves all of it to one folder.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if slots < 0 || slots > maxSlots {
@@ -85,8 +86,10 @@ func runCommand() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			context.AfterFunc(ctx, stop) // a second signal ends the process at once
+			reload, unhook := hangups(stop, atTerminal)
+			defer unhook()
 			return daemon.New(daemon.Config{
-				Paths: paths, Slots: slots, Lives: task.Lives(lives),
+				Paths: paths, Slots: slots, Lives: task.Lives(lives), Reload: reload,
 				Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 			}).Run(ctx)
 		},

@@ -65,13 +65,15 @@ func findShell(given string, vars map[string]string) string {
 
 // ask has shell print its environment.
 func ask(ctx context.Context, shell string, vars map[string]string) (map[string]string, error) {
-	mark := rand.Text()
+	// The two halves of the mark are one only in what is printed: a shell puts the last argument of a command into the
+	// environment, as $_.
+	half, other := rand.Text(), rand.Text()
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	cmd := exec.Command(shell, "-lic", fmt.Sprintf("printf %%s %s; /usr/bin/env -0; printf %%s %s", mark, mark))
+	cmd := exec.Command(shell, "-lic", fmt.Sprintf("printf %%s%%s %s %s; /usr/bin/env -0; printf %%s%%s %s %s", half, other, half, other))
 	cmd.Stdout = w // stdin and stderr are /dev/null
 	cmd.Env = shellEnv(vars)
 	cmd.Dir = "/"
@@ -86,7 +88,7 @@ func ask(ctx context.Context, shell string, vars map[string]string) (map[string]
 	}
 	stop := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	text, err := between(r, []byte(mark))
+	text, err := between(r, []byte(half+other))
 	// Not reaped yet: the number is still that of this group.
 	_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	_ = cmd.Wait() // how it ended says nothing: we may have killed it

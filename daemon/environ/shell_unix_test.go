@@ -41,7 +41,7 @@ func newHome(t *testing.T, profile string) *home {
 }
 
 func (h *home) own() []string {
-	return []string{"HOME=" + h.dir, "PATH=/usr/bin:/bin", "OWN=1", "NOTIFY_SOCKET=/n"}
+	return []string{"HOME=" + h.dir, "PATH=/usr/bin:/bin", "OWN=1", "NOTIFY_SOCKET=/n", "_=/bin/x"} // dash exports $_ only where it found it
 }
 
 func (h *home) environment(shell string, timeout time.Duration) *environ.Environment {

@@ -146,7 +146,7 @@ func (b *bed) mustRun(times int) {
 
 // holderByHand is a holder that comes late.
 func (b *bed) holderByHand() *exec.Cmd {
-	cmd := exec.Command(holderPath, b.dir)
+	cmd := exec.CommandContext(b.ctx(), holderPath, b.dir)
 	b.spec.Version = protocol.Version
 	cmd.Stdin = bytesReader(b.spec.Append())
 	return cmd

@@ -1,6 +1,34 @@
-// Package shim runs programs that outlive the daemon, each under a holder.
+// Package shim runs programs that outlive the daemon: each under a holder, the executable durable-shim, which owns the program and
+// writes down how it ends. This is the daemon's end; package holder is the other one, package protocol what lies between them.
+//
+// A caller makes its intent durable first (the attempt and its nonce), then calls [Launcher.Start]. After a crash, at any
+// point, [Launcher.Recover] says what has become of it:
+//
+//	lock held                            Running      its holder lives: adopted
+//	lock free, exit                      Ended        Wait returns how
+//	lock free, no started                NotStarted   and revoked: no holder that comes late starts it
+//	lock free, started, same boot        Orphaned     the program still runs
+//	                                     Lost         it does not
+//	lock free, started, another boot     Interrupted
+//
+// A file that is corrupt is set aside and makes the program Lost, never a success. A folder of a newer version, or of another
+// start, is an error and left alone.
+//
+// No goroutine and no descriptor is kept for a program but while Wait is called, and Wait takes no thread: it sleeps in the
+// runtime's poller (on Linux; elsewhere it looks every now and then).
 //
 // # Design
 //
-// To be written.
+// Alive is who holds the lock, never who has a number: numbers are reused. The lock comes first on both sides, so that one of a
+// late holder and a judging daemon always sees the other. The end of a holder is the end of file of a FIFO that it has open
+// for writing: that needs no number, works for a holder that another daemon has started, and for a thousand of them in one poller.
+//
+// A holder that does not act on a stop is overruled: two seconds after the grace the daemon kills the tree, two
+// seconds later the holder. Of a tree without a holder everything is known that has the attempt's marks in its environment, and what
+// descends from that; what has cleared its environment and lost its parent is not, on any system without cgroups.
+//
+// Rejected: a mode of durabled in place of durable-shim (each running command would pay for all that is linked into
+// the daemon); sh -c 'cmd; echo $?' (takes a signal for an exit status, leaves no identity and no rusage); waiting for a pidfd of the
+// holder (numbers again, where the lock is enough); pipes for output (break when either end dies); systemd scopes
+// (Linux only, and a round trip over D-Bus); ending a start with its context once the spec is sent (then nobody knew what runs).
 package shim

@@ -78,10 +78,7 @@ func execHint(message string) string {
 }
 
 // terminate asks each process of a tree to leave; one that was stopped could not obey.
-func terminate(t proc.Tree) {
-	_, _ = t.Signal(unix.SIGTERM)
-	_, _ = t.Signal(unix.SIGCONT)
-}
+func terminate(t proc.Tree) { _, _ = t.Signal(unix.SIGTERM, unix.SIGCONT) }
 
 // kill ends each process of a tree that is there now.
 func kill(t proc.Tree) { _, _ = t.Signal(unix.SIGKILL) }

@@ -218,3 +218,25 @@ func TestOtherNonce(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestExitIsNotLost: a disk that takes no "exit" holds the end up, and does not lose it.
+func TestExitIsNotLost(t *testing.T) {
+	b := newBed(t, "exit 6")
+	block := filepath.Join(b.dir, "exit.tmp")
+	if err := os.Mkdir(block, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := b.start()
+	b.eventually("the program has ended", func() bool { return b.members() == 0 })
+	ctx, cancel := context.WithTimeout(b.ctx(), 300*time.Millisecond)
+	defer cancel()
+	if e, err := p.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %+v, %v", e, err)
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	if e := b.wait(p); e.Code != 6 {
+		t.Errorf("got %+v", e)
+	}
+}

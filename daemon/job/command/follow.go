@@ -41,56 +41,43 @@ func (a *attempt) follow(w Watcher) *follower {
 	if a.o.Progress != "" {
 		pattern, _ = progress.NewPattern(a.o.Progress) // checked by Prepare
 	}
+	if w == nil {
+		w = clock{}
+	}
 	return &follower{a: a, watch: w, tracker: progress.New(pattern), first: true, quit: make(chan struct{})}
 }
 
-// start reads along until stop.
+// start reads along until stop. It watches only while it waits: a program that floods its log makes as many events as
+// writes, which cost the daemon half a core if somebody listens to them all (measured).
 func (f *follower) start() {
 	f.done = make(chan struct{})
-	changed, unwatch := f.changes()
 	go func() {
 		defer close(f.done)
-		defer unwatch()
 		for {
-			f.read()
+			changed, unwatch := f.watch.Watch(f.a.at.attempt)
+			f.read() // what was there before the watch
 			f.a.saved.look(false)
-			if !f.pause() {
-				return
-			}
 			select {
 			case <-f.quit:
+				unwatch()
 				return
-			case _, ok := <-changed:
-				if !ok {
-					changed = nil // the watcher is gone: only the end is left to read
-				}
+			case <-changed:
+				unwatch()
+			}
+			if !f.pause() {
+				return
 			}
 		}
 	}()
 }
 
-// changes returns the watcher's channel, or a clock's where there is no watcher.
-func (f *follower) changes() (<-chan struct{}, func()) {
-	if f.watch != nil {
-		return f.watch.Watch(f.a.at.attempt)
-	}
-	ticks := make(chan struct{})
-	ticker := time.NewTicker(lookEvery)
-	go func() {
-		for {
-			select {
-			case <-f.quit:
-				return
-			case <-ticker.C:
-			}
-			select {
-			case <-f.quit:
-				return
-			case ticks <- struct{}{}:
-			}
-		}
-	}()
-	return ticks, ticker.Stop
+// clock stands in for a watcher: it says twice a second that something may have changed.
+type clock struct{}
+
+func (clock) Watch(string) (<-chan struct{}, func()) {
+	changed := make(chan struct{}, 1)
+	timer := time.AfterFunc(lookEvery, func() { changed <- struct{}{} })
+	return changed, func() { timer.Stop() }
 }
 
 // pause keeps reports apart; false: it is time to leave.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package command_test
 
 import (
@@ -5,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -44,9 +45,6 @@ func newKind(env ...string) *command.Kind {
 }
 
 func TestRefused(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Log("modes and interpreters are those of Unix")
-	}
 	dir := t.TempDir()
 	script(t, dir, "plain", "no program", 0o644)
 	script(t, dir, "good", "#!/bin/sh\n", 0o755)

@@ -61,7 +61,7 @@ func (k *Kind) Prepare(ctx context.Context, spec task.Spec) (job.Plan, error) {
 	if err != nil {
 		return job.Plan{}, err
 	}
-	return job.Plan{Title: p.title(), Params: raw}, nil
+	return job.Plan{Title: p.title(), Params: raw, Effects: p.effects()}, nil
 }
 
 // Run does one attempt.

@@ -90,6 +90,15 @@ func wanted(e *json.UnmarshalTypeError) string {
 	return "a string"
 }
 
+// effects are what a policy has a say in: a destination that is there is changed, or may be by the time the
+// migration comes to it. With mode=create, nothing that exists is touched.
+func (p *params) effects() []task.Effect {
+	if p.Mode == modeCreate {
+		return nil
+	}
+	return []task.Effect{{Act: task.ActOverwrite, Path: p.Destination}}
+}
+
 // normalize checks what can be checked without looking at the disk, and fills in the defaults.
 func (p *params) normalize() error {
 	if p.RecordCount != nil && (*p.RecordCount < 1 || *p.RecordCount > MaxRecordCount) {

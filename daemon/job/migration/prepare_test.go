@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,6 +150,40 @@ func TestPrepareNormalizes(t *testing.T) {
 			p.Source != filepath.Join(home, tt.source[2:]) || p.Destination != filepath.Join(home, tt.destination[2:]) ||
 			p.Mode != modeCreate || p.OnError != onErrorFail {
 			t.Errorf("%s to %s: %s", tt.source, tt.destination, plan.Params)
+		}
+	}
+}
+
+// TestPrepareSaysWhatIsOverwritten: a policy has to know it before anything is.
+func TestPrepareSaysWhatIsOverwritten(t *testing.T) {
+	dir := t.TempDir()
+	csv, out := filepath.Join(dir, "a.csv"), filepath.Join(dir, "b.csv")
+	for _, path := range []string{csv, out} {
+		if err := os.WriteFile(path, []byte(csvData), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fresh := filepath.Join(dir, "new.csv")
+	for _, tt := range []struct {
+		mode, destination string
+		overwrites        bool
+	}{
+		{"", fresh, false}, {"create", fresh, false}, {"replace", out, true}, {"append", out, true}, {"replace", fresh, true},
+	} {
+		params := paths(csv, filepath.Join(dir, "sub", "..", filepath.Base(tt.destination)))
+		if tt.mode != "" {
+			params["mode"] = tt.mode
+		}
+		plan, err := New().Prepare(t.Context(), task.Spec{Params: encode(t, params)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []task.Effect
+		if tt.overwrites {
+			want = []task.Effect{{Act: task.ActOverwrite, Path: tt.destination}}
+		}
+		if !slices.Equal(plan.Effects, want) {
+			t.Errorf("mode %q to %s: %v, want %v", tt.mode, tt.destination, plan.Effects, want)
 		}
 	}
 }

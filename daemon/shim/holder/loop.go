@@ -60,7 +60,9 @@ func (h *holder) stop(killAt time.Time) {
 		return
 	}
 	h.stopping, h.killAt = true, killAt
-	h.tree.terminate()
+	if time.Now().Before(killAt) {
+		h.tree.terminate()
+	}
 }
 
 // step does what is due, and returns when it wants to be called again at the latest (0: when something happens), and
@@ -96,7 +98,7 @@ func (h *holder) end(now time.Time) time.Duration {
 	if wait := h.killAt.Sub(now); wait > 0 {
 		return wait
 	}
-	h.tree.kill()
+	h.tree.kill(h.kills > 0)
 	h.kills++
 	return min(killPause<<min(h.kills/8, 10), killPauseMax)
 }

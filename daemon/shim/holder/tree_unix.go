@@ -111,19 +111,22 @@ func (t *tree) all() proc.Tree { return proc.Tree{Root: os.Getpid()} }
 // terminate asks each process to leave, once: many programs take a second SIGTERM for impatience. One that was
 // stopped could not obey.
 func (t *tree) terminate() {
-	if _, err := t.all().Signal(unix.SIGTERM); err != nil && !t.gone {
+	if _, err := t.all().Signal(unix.SIGTERM, unix.SIGCONT); err != nil && !t.gone {
 		proc.KillGroup(t.child.PID, unix.SIGTERM)
 	}
-	_, _ = t.all().Signal(unix.SIGCONT)
 }
 
 // killRounds is how often in a row a tree is looked through that forks while it is killed.
 const killRounds = 8
 
-// kill ends each process. It is called until none is left.
-func (t *tree) kill() {
+// kill ends each process. It is called until none is left. The program's group is often all there is: a look at every process of
+// the machine comes only after that.
+func (t *tree) kill(again bool) {
 	if !t.gone {
 		proc.KillGroup(t.child.PID, unix.SIGKILL)
+		if !again {
+			return
+		}
 	}
 	for range killRounds {
 		if n, err := t.all().Signal(unix.SIGKILL); n == 0 || err != nil {

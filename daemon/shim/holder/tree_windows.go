@@ -91,7 +91,7 @@ func (t *tree) others() []uint32 {
 func (t *tree) terminate() {}
 
 // kill ends each process of the job but ourselves, as long as it is in it.
-func (t *tree) kill() {
+func (t *tree) kill(bool) {
 	for _, pid := range t.others() {
 		p, err := windows.OpenProcess(windows.PROCESS_TERMINATE|windows.PROCESS_QUERY_LIMITED_INFORMATION, false, pid)
 		if err != nil {

@@ -76,12 +76,14 @@ func (t Tree) member(table map[int]*unix.KinfoProc, k *unix.KinfoProc) bool {
 	return false
 }
 
-// Signal sends sig to each process of the tree, and returns how many live.
-func (t Tree) Signal(sig unix.Signal) (int, error) {
+// Signal sends sigs to each process of the tree, one after the other, and returns how many live.
+func (t Tree) Signal(sigs ...unix.Signal) (int, error) {
 	members, err := t.Members()
 	for _, p := range members {
 		if p.PID > 1 && Start(p.PID) == p.Start {
-			_ = unix.Kill(p.PID, sig)
+			for _, sig := range sigs {
+				_ = unix.Kill(p.PID, sig)
+			}
 		}
 	}
 	return len(members), err

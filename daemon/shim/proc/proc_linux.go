@@ -203,24 +203,26 @@ func (t Tree) Members() ([]Process, error) {
 	return members, nil
 }
 
-// Signal sends sig to each process of the tree, and returns how many live.
-func (t Tree) Signal(sig unix.Signal) (int, error) {
+// Signal sends sigs to each process of the tree, one after the other, and returns how many live.
+func (t Tree) Signal(sigs ...unix.Signal) (int, error) {
 	members, err := t.Members()
 	for _, p := range members {
-		t.signal(p, sig)
+		t.signal(p, sigs)
 	}
 	return len(members), err
 }
 
 // signal pins p, looks whether it is still one of ours, and only then signals it.
-func (t Tree) signal(p Process, sig unix.Signal) {
+func (t Tree) signal(p Process, sigs []unix.Signal) {
 	if p.PID <= 1 {
 		return
 	}
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if err == unix.ENOSYS || err == unix.EPERM { // before Linux 5.3, or a sandbox: the window is as small as it gets
 		if st, ok := look(p.PID); ok && st.start == p.Start && t.scan().member(p.PID) {
-			_ = unix.Kill(p.PID, sig)
+			for _, sig := range sigs {
+				_ = unix.Kill(p.PID, sig)
+			}
 		}
 		return
 	}
@@ -228,7 +230,9 @@ func (t Tree) signal(p Process, sig unix.Signal) {
 		return
 	}
 	if t.scan().member(p.PID) {
-		_ = unix.PidfdSendSignal(fd, sig, nil, 0)
+		for _, sig := range sigs {
+			_ = unix.PidfdSendSignal(fd, sig, nil, 0)
+		}
 	}
 	_ = unix.Close(fd)
 }

@@ -1,6 +1,40 @@
-// Package protocol is what both ends of a shim agree on.
+// Package protocol is what a daemon and the holder of a program agree on: the files in the folder of an attempt, what they hold,
+// and what the two say to each other. Holders live on while daemons are replaced, so each side reads what any build of the same
+// [Version] writes, steps over fields that it does not know, and leaves alone what has a higher version.
+//
+// # Files, version 1
+//
+//	lock           flock, from before "revoked" is looked for until the holder's end
+//	alive          FIFO that the holder has open for writing, from before the lock: end of file says that it is gone
+//	control        FIFO that the daemon writes commands to
+//	revoked        made under the lock by a daemon that judges: a holder that comes late finds it and leaves
+//	started        Started: on disk before the program runs
+//	child          Child: after the fork, not synced
+//	exit           Exit: how the program ended; on disk before the holder does anything else
+//	stdout stderr  the program's, opened for appending
+//	stdin          the input so far; stdin.closed: no more comes
+//	NAME.corrupt   a file that could not be read
+//
+// started, child and exit are one JSON object on one line, written to NAME.tmp and renamed: never half a file. Package logfile
+// has the files that belong to stdout and stderr. Where there are no FIFOs (Windows), "alive" is the lock, and the commands
+// are the file "stop" and the size of "stdin", which the holder looks at from time to time.
+//
+// # Commands
+//
+// A line each, all of which may be said again: "stdin" (there is more input, or its end), "stop MILLISECONDS" (end the whole
+// tree, by force after that time; of several the earliest counts). A holder ignores what it does not know.
+//
+// # The start
+//
+// The daemon starts the holder with the folder as its argument, writes a Spec to its standard input and closes that. The
+// holder answers with a Reply on its standard output, and closes that. In this order the holder: opens alive, takes the lock,
+// looks for revoked (and for started, exit), reads the spec to its end, syncs started, runs the program, writes child, answers. So
+// a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run and nothing will.
 //
 // # Design
 //
-// To be written.
+// Files and not a socket: they are there when nobody is, and an old holder needs no handshake with a new daemon. JSON because people
+// read these files when something has gone wrong; a codec of our own, for flat objects, because encoding/json would be
+// half of the holder's binary and replaces the bytes of an argument that is not UTF-8. The spec is never on disk: it has the
+// secrets of the environment in it. Rejected: a PID file (numbers are reused; the lock is not); protobuf (no reader at hand).
 package protocol

@@ -283,11 +283,12 @@ func FuzzTracker(f *testing.F) {
 		f.Add(b[:min(len(b), 600)], uint8(7))
 	}
 	f.Add([]byte("\x1b[\x1b]0;\a\x00\xff9999999999999999999/1\r100%|"), uint8(1))
-	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
+	f.Fuzz(func(t *testing.T, in []byte, cuts uint8) {
 		tr := progress.New(nil)
+		piece := 1 + len(in)/(1+int(cuts%8)) // half lines are looked at after each read: there are few a second
 		for s := progress.Stdout; s <= progress.File; s++ {
 			for rest := in; len(rest) > 0; {
-				n := min(len(rest), 1+int(cut))
+				n := min(len(rest), piece)
 				tr.Feed(s, rest[:n])
 				rest = rest[n:]
 			}

@@ -1,0 +1,142 @@
+//go:build unix && ci
+
+package command_test
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"durable/ipc/task"
+)
+
+// Real programs, which come from packages that `go test ./...` must not need: go build, tqdm, rsync, curl. Each
+// runs as a command under the real holder, and its own output tells how far it is.
+
+// progressOf runs a command to its success and returns what it reported on the way.
+func progressOf(t *testing.T, params map[string]any) []task.Progress {
+	t.Helper()
+	s := newReal(t, params)
+	if _, err := s.run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s%s", err, s.output("stdout"), s.output("stderr"))
+	}
+	reports := s.host.Reports()
+	for i := 1; i < len(reports); i++ {
+		if reports[i].Done < reports[i-1].Done {
+			t.Errorf("from %+v back to %+v", reports[i-1], reports[i])
+		}
+	}
+	t.Logf("%d reports", len(reports))
+	return reports
+}
+
+// whole wants several reports, of which the last says that all of total is done.
+func whole(t *testing.T, reports []task.Progress, total int64, unit string) {
+	t.Helper()
+	if len(reports) < 3 {
+		t.Fatalf("%d reports: %v", len(reports), reports)
+	}
+	last := reports[len(reports)-1]
+	if last.Done != total || last.Total == nil || *last.Total != total || last.Unit != unit {
+		t.Errorf("the last report is %+v (total %v), want %d %s", last, last.Total, total, unit)
+	}
+}
+
+func TestCITqdm(t *testing.T) {
+	venv := filepath.Join(t.TempDir(), "venv")
+	for _, args := range [][]string{{"python3", "-m", "venv", venv}, {venv + "/bin/pip", "-q", "install", "tqdm"}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	reports := progressOf(t, map[string]any{"command": []string{venv + "/bin/python", "-c",
+		"import time\nfrom tqdm import tqdm\nfor i in tqdm(range(500)): time.sleep(0.003)"}})
+	whole(t, reports, 500, "")
+	if !slices.ContainsFunc(reports, func(p task.Progress) bool { return p.Rate > 1 && p.ETA != nil }) {
+		t.Errorf("neither rate nor time left in %v", reports)
+	}
+}
+
+func TestCIRsync(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 8 {
+		path := filepath.Join(dir, "src", strconv.Itoa(i))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, make([]byte, 2<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole(t, progressOf(t, map[string]any{
+		"command": []string{"rsync", "-a", "--bwlimit=16000", "--info=progress2", "src/", "a/"}, "cwd": dir}), 100, "%")
+	reports := progressOf(t, map[string]any{"command": []string{"rsync", "-a", "--bwlimit=16000", "--progress", "src/", "b/"}, "cwd": dir})
+	whole(t, reports, 9, "files")
+}
+
+func TestCICurl(t *testing.T) {
+	const size = 24 << 20
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		for range 24 {
+			_, _ = w.Write(make([]byte, size/24))
+		}
+	})}
+	go func() { _ = server.Serve(listener) }()
+	defer server.Close()
+	url := "http://" + listener.Addr().String() + "/"
+	for _, meter := range []string{"--no-silent", "--progress-bar"} {
+		t.Run(meter, func(t *testing.T) {
+			whole(t, progressOf(t, map[string]any{
+				"command": []string{"curl", meter, "--limit-rate", "6M", "-o", "/dev/null", url}}), 100, "%")
+		})
+	}
+}
+
+// TestCIGoBuild: a real build. go build -v says which packages it has done, not of how many: no progress is made up.
+func TestCIGoBuild(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "durable-shim")
+	s := newReal(t, map[string]any{"command": []string{"go", "build", "-v", "-a", "-o", out, "durable/cmd/durable-shim"}, "cwd": dir})
+	if _, err := s.run(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, s.output("stderr"))
+	}
+	if n := len(s.host.Reports()); n > 0 {
+		t.Errorf("%d reports: %v", n, s.host.Reports())
+	}
+	if !strings.Contains(s.output("stderr"), "durable/daemon/shim/holder") {
+		t.Errorf("its output is not there: %s", s.output("stderr"))
+	}
+	if _, err := os.Stat(out); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCIFlood: a program that writes as fast as it can does not make us read as fast.
+func TestCIFlood(t *testing.T) {
+	s := newReal(t, shell(`timeout 3 sh -c 'yes "12% of a line that is long enough to be one of a log"'; echo; echo done`))
+	before := cpuTime(t)
+	from := time.Now()
+	if _, err := s.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if used, took := cpuTime(t)-before, time.Since(from); used > took/4 {
+		t.Errorf("%s of CPU in %s", used, took)
+	} else {
+		t.Logf("%s of CPU in %s", used, took)
+	}
+}

@@ -1,0 +1,180 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"durable/daemon/config"
+	"durable/daemon/engine"
+	"durable/daemon/environ"
+	"durable/daemon/job"
+	"durable/daemon/policy"
+	"durable/ipc/task"
+)
+
+// settings are what config.toml says, as far as it is in force.
+//
+// At the start a file that cannot be read does not keep the daemon away: work that was accepted goes on. But
+// nobody knows then how strict the file is, so nothing is run for a program that speaks MCP, nothing that has ended
+// is removed, and there are no kinds of the user's own; status says why. At a reload such a file changes nothing.
+type settings struct {
+	cfg    Config
+	policy *policy.Policy
+	env    *environ.Environment
+
+	mu       sync.Mutex
+	now      *config.Config // nil: it could not be read at the start
+	warnings []string       // what is wrong with what is in force
+}
+
+func newSettings(cfg Config) *settings {
+	return &settings{
+		cfg:    cfg,
+		policy: policy.New(filepath.Join(cfg.Paths.State, policy.FileName)),
+		env:    environ.New(environ.Options{Logger: cfg.Logger}),
+	}
+}
+
+// start puts the configuration in force for the first time, and returns all kinds.
+func (s *settings) start() []job.Kind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, err := config.Load(s.cfg.Paths.Config)
+	if err != nil {
+		why, _, _ := strings.Cut(err.Error(), "\n")
+		s.cfg.Logger.Error("the configuration is not in force", "error", err)
+		s.policy.Distrust(why)
+		s.warnings = []string{fmt.Sprintf("the configuration is not in force: %s. Nothing is run for assistants, and your own kinds are missing, "+
+			"until the file is corrected; then: durablectl reload", why)}
+		s.env.Load(config.Environment{})
+		s.list(nil)
+		return s.cfg.Kinds
+	}
+	s.now = now
+	s.policy.Load(now.Policy)
+	s.env.Load(now.Environment)
+	var own []job.Kind
+	for _, k := range now.Kinds {
+		kind, err := s.kind(k)
+		if err != nil {
+			s.cfg.Logger.Error("a kind of the user's own is missing", "kind", k.Name, "error", err)
+			s.warnings = append(s.warnings, fmt.Sprintf("the kind %s is missing: %v; correct the configuration, then: durablectl reload", k.Name, err))
+			continue
+		}
+		own = append(own, kind)
+	}
+	s.list(own)
+	return slices.Concat(s.cfg.Kinds, own)
+}
+
+// reload implements engine.Config.Reload.
+func (s *settings) reload(context.Context) (kinds []job.Kind, changed []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next, err := config.Load(s.cfg.Paths.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	var own []job.Kind
+	for _, k := range next.Kinds {
+		kind, err := s.kind(k)
+		if err != nil {
+			return nil, nil, task.Errorf(task.AsError(err).Code, "%s: kinds.%s: %w", s.cfg.Paths.Config, k.Name, err).
+				WithHint("%s", cmp.Or(task.AsError(err).Hint, "the old configuration stays in force"))
+		}
+		own = append(own, kind)
+	}
+	before, unknown := s.now, s.now == nil
+	if unknown {
+		before = new(config.Config)
+	}
+	for _, section := range []struct {
+		name     string
+		old, new any
+	}{
+		{"policy", before.Policy, next.Policy}, {"environment", before.Environment, next.Environment},
+		{"retention", before.Retention, next.Retention}, {"kinds", before.Kinds, next.Kinds},
+	} {
+		if unknown || !reflect.DeepEqual(section.old, section.new) {
+			changed = append(changed, section.name)
+		}
+	}
+	s.policy.Load(next.Policy)
+	s.env.Load(next.Environment) // in any case: the user's profile may have changed
+	if slices.Contains(changed, "kinds") || len(s.warnings) > 0 {
+		kinds = slices.Concat(s.cfg.Kinds, own)
+	}
+	s.now, s.warnings = next, nil
+	s.list(own)
+	return kinds, changed, nil
+}
+
+// kind makes a job kind of one of the user's own. Its name must be free among those that are built in.
+func (s *settings) kind(k config.Kind) (job.Kind, error) {
+	for _, built := range s.cfg.Kinds {
+		if info := built.Describe(); k.Name == info.Name || k.Name == info.Alias {
+			return nil, task.Errorf(task.InvalidArgument, "a kind of that name is built in").WithHint("give it another name")
+		}
+	}
+	return s.cfg.Template(k)
+}
+
+// list writes down the user's own kinds, for those who want to know them while no daemon is there.
+func (s *settings) list(own []job.Kind) {
+	infos := []task.KindInfo{}
+	for _, k := range own {
+		infos = append(infos, k.Describe())
+	}
+	if err := writeKinds(s.cfg.Paths.Kinds, infos); err != nil {
+		s.cfg.Logger.Warn("cannot write the list of kinds: assistants may offer old ones", "error", err)
+		s.warnings = append(s.warnings, fmt.Sprintf("the list of your own kinds cannot be written, assistants may offer old ones: %v", err))
+	}
+}
+
+// writeKinds replaces the file, so that whoever reads it finds the old list or the new one.
+func writeKinds(path string, infos []task.KindInfo) (err error) {
+	text, err := json.MarshalIndent(map[string][]task.KindInfo{"kinds": infos}, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// retention implements engine.Config.Retention.
+func (s *settings) retention() engine.Retention {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		return engine.Retention{}
+	}
+	age, bytes := s.now.Retention.Limits()
+	return engine.Retention{Age: age, Bytes: bytes}
+}
+
+// warn implements engine.Config.Warnings.
+func (s *settings) warn() []string {
+	s.mu.Lock()
+	warnings := slices.Clone(s.warnings)
+	s.mu.Unlock()
+	return slices.Concat(warnings, s.policy.Warnings(), s.env.Warnings())
+}
