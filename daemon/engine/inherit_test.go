@@ -117,8 +117,9 @@ func TestACheckpointFolderIsInheritedOnce(t *testing.T) {
 	h := newHouse(t, keeper(found, func(dir string) error { return write(dir) })).up()
 	first := h.wait(h.submit(task.Spec{Kind: "keeper", Retry: &task.Retry{MaxAttempts: 2, Backoff: 1}}).ID)
 	write = os.RemoveAll
-	h.wait(h.retry(first.ID, task.RetryRequest{}).ID)
-	for i, want := range []string{"", "first", "first", ""} {
+	second := h.wait(h.retry(first.ID, task.RetryRequest{}).ID)
+	h.wait(h.retry(second.ID, task.RetryRequest{}).ID)
+	for i, want := range []string{"", "first", "first", "", "", ""} {
 		if got := <-found; got != want {
 			t.Errorf("attempt %d found %q, want %q", i+1, got, want)
 		}

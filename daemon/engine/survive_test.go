@@ -273,6 +273,11 @@ func TestTimeoutOverDaemons(t *testing.T) {
 		h.down()
 		w.end(p, errors.New("exit status 7"))
 		time.Sleep(2 * time.Hour)
+		w.hook = func(point string) {
+			if point == "program.started" {
+				time.Sleep(time.Second) // finding out takes its time
+			}
+		}
 		h.up()
 		wantEnd(t, h.wait(id), task.StatusFailed, task.OutcomeFailed, 1)
 	})
