@@ -75,7 +75,6 @@ func (e *Engine) Approve(ctx context.Context, ref task.Ref, req task.ApproveRequ
 	if err != nil {
 		return task.Task{}, err
 	}
-	e.cfg.Hook("approve.committed")
 	e.poke()
 	return e.live.overlay(rec.Task), nil
 }

@@ -280,7 +280,7 @@ func (e *Engine) removeBatch(ctx context.Context, batch []ended) ([]ended, error
 		return nil
 	})
 	if err == nil {
-		e.cfg.Hook("prune.committed")
+		e.cfg.Hook("forget.committed")
 	}
 	for _, d := range batch {
 		if err != nil || !slices.Contains(gone, d) {

@@ -207,7 +207,7 @@ func TestACrashWhilePruningLeavesNothing(t *testing.T) {
 			h := newHouse(t, litter)
 			type crash struct{}
 			h.hook = func(point string) {
-				if point == name+".committed" {
+				if point == "forget.committed" {
 					panic(crash{})
 				}
 			}

@@ -16,8 +16,8 @@
 // are programs), to ask for each task (profiles take seconds, and two tasks of a day would not see the same), a
 // terminal for the shell (prompts that wait for a key would have one to wait on).
 //
-// The shell is killed with its whole group as soon as it has said what we want, before it is reaped, so that the
-// number of the group is still its own.
+// The shell is ended with its whole group as soon as it has said what we want: asked first, killed after a moment, and all
+// that before it is reaped, so that the number of the group is still its own.
 package environ
 
 import (

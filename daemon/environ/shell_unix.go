@@ -87,15 +87,27 @@ func ask(ctx context.Context, shell string, vars map[string]string) (map[string]
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = r.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
 	text, err := between(r, []byte(half+other))
-	// Not reaped yet: the number is still that of this group.
-	_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	stop() // from here on the deadline is endGroup's
+	endGroup(cmd.Process.Pid, r)
 	_ = cmd.Wait() // how it ended says nothing: we may have killed it
 	if err != nil {
 		return nil, err
 	}
 	return parse(text, vars)
+}
+
+// endGrace is how long the shell's group may take to end: profiles hold locks that they give back when they are told to
+// end, and not when they are killed (pyenv's keeps every later shell waiting for a minute).
+const endGrace = 2 * time.Second
+
+// endGroup ends what is left of a shell. It must not have been reaped: only as long is the number that of its group.
+func endGroup(pid int, r *os.File) {
+	_ = unix.Kill(-pid, unix.SIGTERM)
+	_ = unix.Kill(pid, unix.SIGHUP) // an interactive shell ignores the other
+	_ = r.SetReadDeadline(time.Now().Add(endGrace))
+	_, _ = io.Copy(io.Discard, r) // its end: all who could write are gone
+	_ = unix.Kill(-pid, unix.SIGKILL)
 }
 
 // shellEnv is what the shell begins with.

@@ -284,6 +284,19 @@ func (h *home) await(name string) {
 	}
 }
 
+// TestProfileMayGiveItsLocksBack: who is told to end can, before he is killed.
+func TestProfileMayGiveItsLocksBack(t *testing.T) {
+	inShells(t, "/bin/sh -c 'trap \"rm -f $HOME/lock; exit 1\" TERM; touch $HOME/lock; echo $$ >$HOME/pid; while :; do sleep 0.05; done'\n", time.Minute,
+		func(t *testing.T, h *home, e *environ.Environment) {
+			h.await("pid")
+			e.Close()
+			if _, err := os.Stat(filepath.Join(h.dir, "lock")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the lock is left: %v", err)
+			}
+			h.gone()
+		})
+}
+
 // TestCloseEndsAReading: the daemon's leave waits for no profile.
 func TestCloseEndsAReading(t *testing.T) {
 	h := newHome(t, "echo $$ >$HOME/pid\nsleep 1000\n")
