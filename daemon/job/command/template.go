@@ -275,6 +275,7 @@ func (t *Template) Revive(ctx context.Context, old task.Task, env map[string]str
 type property struct {
 	Type        string   `json:"type"`
 	Description string   `json:"description,omitempty"`
+	Format      string   `json:"format,omitempty"` // "path": who has a folder of his own takes it from there
 	Enum        []string `json:"enum,omitempty"`
 	Minimum     *float64 `json:"minimum,omitempty"`
 	Maximum     *float64 `json:"maximum,omitempty"`
@@ -297,8 +298,7 @@ func schemaOf(params []config.Param) (json.RawMessage, error) {
 		case config.TypeEnum:
 			v.Type = "string"
 		case config.TypePath:
-			v.Type = "string"
-			v.Description = strings.TrimSpace(v.Description + " (absolute path)")
+			v.Type, v.Format = "string", "path"
 		}
 		text, err := json.Marshal(v)
 		if err != nil {
