@@ -274,6 +274,7 @@ func (t *Template) Revive(ctx context.Context, old task.Task, env map[string]str
 // property is a parameter in a JSON Schema.
 type property struct {
 	Type        string   `json:"type"`
+	Format      string   `json:"format,omitempty"` // "path": whoever stands between resolves it against the caller's folder
 	Description string   `json:"description,omitempty"`
 	Enum        []string `json:"enum,omitempty"`
 	Minimum     *float64 `json:"minimum,omitempty"`
@@ -297,8 +298,8 @@ func schemaOf(params []config.Param) (json.RawMessage, error) {
 		case config.TypeEnum:
 			v.Type = "string"
 		case config.TypePath:
-			v.Type = "string"
-			v.Description = strings.TrimSpace(v.Description + " (absolute path)")
+			v.Type, v.Format = "string", "path"
+			v.Description = strings.TrimSpace(v.Description + " (path)")
 		}
 		text, err := json.Marshal(v)
 		if err != nil {
