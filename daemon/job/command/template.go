@@ -264,8 +264,8 @@ func (t *Template) Run(ctx context.Context, j *job.Context) (any, error) {
 }
 
 // Revive implements job.Reviver: the template is applied again, as it is now.
-func (t *Template) Revive(ctx context.Context, old task.Task, env map[string]string) (job.Plan, error) {
-	if len(env) > 0 {
+func (t *Template) Revive(ctx context.Context, old task.Task, req task.RetryRequest) (job.Plan, error) {
+	if len(req.Env) > 0 {
 		return job.Plan{}, invalid("env: %s takes no environment", t.kind.Name).WithHint("its environment is in the configuration")
 	}
 	return t.Prepare(ctx, task.Spec{Params: old.Params})
