@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -112,7 +113,7 @@ func (c *cli) report(e *task.Error) {
 		_ = encode(c.err, task.Envelope{Error: e})
 		return
 	}
-	_, _ = fmt.Fprintf(c.err, "durablectl: error: %s\n", render.Clean(e.Message))
+	_, _ = fmt.Fprintf(c.err, "durablectl: error: %s\n", strings.Join(render.Lines(e.Message), "\n  "))
 	if e.Hint != "" {
 		_, _ = fmt.Fprintf(c.err, "hint: %s\n", render.Clean(e.Hint))
 	}

@@ -63,9 +63,17 @@ func (c *cli) completeKinds(cmd *cobra.Command, args []string, _ string) ([]cobr
 		if own, _, err := cmd.Find([]string{render.Kind(k.Name)}); err == nil && own != cmd {
 			continue // a command of its own: offered as such
 		}
-		offers = append(offers, cobra.CompletionWithDesc(render.Kind(k.Name), render.FirstLine(k.Title)))
+		offers = append(offers, cobra.CompletionWithDesc(render.Kind(k.Name), aboutKind(k)))
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp
+}
+
+// aboutKind is what a kind does, in a line.
+func aboutKind(k task.KindInfo) string {
+	if about := render.FirstLine(k.Description); about != "" && k.UserDefined {
+		return about
+	}
+	return render.FirstLine(k.Title)
 }
 
 // completeKindParams offers the parameters of the kind that is to be started.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"durable/ipc/task"
@@ -76,4 +77,25 @@ func (f *fake) Reload(context.Context) (task.ReloadResult, error) {
 		return task.ReloadResult{Changed: []string{}}, nil
 	}
 	return task.ReloadResult{Changed: []string{"policy", "kinds"}}, nil
+}
+
+// Artifacts implements task.Service: what a task left stands in its label left.
+func (f *fake) Artifacts(ctx context.Context, ref task.Ref) ([]task.Artifact, error) {
+	t, err := f.Get(ctx, ref)
+	if err != nil || t.Labels["left"] == "" {
+		return nil, err
+	}
+	return []task.Artifact{{Name: "report.txt", Size: int64(len(t.Labels["left"])), ModTime: time.Now()}}, nil
+}
+
+func (f *fake) OpenArtifact(ctx context.Context, ref task.Ref, name string) (task.Artifact, io.ReadCloser, error) {
+	left, err := f.Artifacts(ctx, ref)
+	if err == nil && (len(left) == 0 || left[0].Name != name) {
+		err = task.Errorf(task.NotFound, "task %s left no %q", ref, name)
+	}
+	if err != nil {
+		return task.Artifact{}, nil, err
+	}
+	t, err := f.Get(ctx, ref)
+	return left[0], io.NopCloser(strings.NewReader(t.Labels["left"])), err
 }

@@ -266,7 +266,7 @@ func (f *fake) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest, _
 		return t, err
 	}
 	if len(req.Env) > 0 {
-		f.note("retry %v", req.Env)
+		f.note("retry %v, with an environment: %t", req.Env, len(req.Environ) > 0)
 	}
 	return f.add(task.Task{Kind: t.Kind, Title: t.Title, RetryOf: t.ID, Status: task.StatusPending, Phase: task.PhaseQueued}), nil
 }

@@ -26,7 +26,8 @@ type logQuery struct {
 func newLogs(c *cli) *cobra.Command {
 	var q logQuery
 	var grep string
-	cmd := &cobra.Command{
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use:   "logs TASK",
 		Short: "Print what a task has written",
 		Long: `Print what a task has written, in its last attempt unless asked otherwise: a command's stdout and
@@ -39,8 +40,8 @@ With --follow, go on until the task has ended, through later attempts too. Ctrl-
 		ValidArgsFunction: c.completeTasks(true),
 		RunE: do(func(ctx context.Context, args []string) (err error) {
 			switch {
-			case q.Tail < 0:
-				return usage("--tail %d: want 0 or more", q.Tail)
+			case q.Tail < 0 || q.Tail == 0 && cmd.Flags().Changed("tail"):
+				return usage("--tail %d: want 1 or more", q.Tail)
 			case q.Attempt < 0:
 				return usage("--attempt %d: want 1 or more", q.Attempt)
 			}

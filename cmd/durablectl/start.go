@@ -78,6 +78,7 @@ durablectl kinds lists the kinds; those below have flags of their own.`,
 	mustRegister(cmd, "param", c.completeKindParams)
 	cmd.AddCommand(newStartMigration(c))
 	addUserKinds(c, cmd)
+	cmd.SetFlagErrorFunc(unknownKind)
 	return cmd
 }
 
@@ -89,6 +90,19 @@ func oneKind(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return exactly("KIND")(cmd, args)
+}
+
+// unknownKind is err, unless what came before that flag looks like a kind's own command: then the flag is not what is wrong.
+func unknownKind(cmd *cobra.Command, err error) error {
+	args := cmd.Flags().Args()
+	if cmd.Name() != "start" || len(args) == 0 {
+		return err
+	}
+	if alike := cmd.SuggestionsFor(args[0]); len(alike) > 0 {
+		return usage("unknown kind %q", args[0]).WithHint("did you mean durablectl start %s?", strings.Join(alike, " or "))
+	}
+	return usage("kind %q has no flags of its own: %w", args[0], err).
+		WithHint("durablectl kinds lists the kinds; give parameters by --param NAME=VALUE")
 }
 
 // parameters returns the parameters that --params and --param give together; the latter count more.

@@ -36,7 +36,11 @@ func (c *cli) taskStatus(ctx context.Context, ref task.Ref) error {
 	if err != nil {
 		return err
 	}
-	return c.print(t, func(s render.Screen) string { return s.Detail(t) })
+	var left []task.Artifact
+	if t.Attempt > 0 && !c.json {
+		left, _ = c.svc.Artifacts(ctx, t.ID.Ref()) // a page about the task, whatever became of those
+	}
+	return c.print(t, func(s render.Screen) string { return s.Detail(t, left) })
 }
 
 // status shows the page. A list that the daemon cannot give is a warning on it: it did answer.

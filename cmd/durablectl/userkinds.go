@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"durable/cmd/durablectl/internal/render"
 	"durable/ipc/task"
 )
 
@@ -23,17 +24,59 @@ type property struct {
 	Description string            `json:"description"`
 	Enum        []json.RawMessage `json:"enum"`
 	Default     json.RawMessage   `json:"default"`
+	Minimum     *float64          `json:"minimum"`
+	Maximum     *float64          `json:"maximum"`
+
+	// Required is what the schema says of the parameter.
+	Required bool `json:"-"`
 }
 
 // properties are the parameters of a kind.
 func properties(schema json.RawMessage) map[string]property {
 	var s struct {
 		Properties map[string]property `json:"properties"`
+		Required   []string            `json:"required"`
 	}
 	if json.Unmarshal(schema, &s) != nil {
 		return nil
 	}
+	for _, name := range s.Required {
+		if p, ok := s.Properties[name]; ok {
+			p.Required = true
+			s.Properties[name] = p
+		}
+	}
 	return s.Properties
+}
+
+// about is the flag's line in the help: what a value may be, besides what it is for.
+func (p property) about() string {
+	var notes []string
+	if len(p.Enum) > 0 {
+		notes = append(notes, strings.Join(enumWords(p), ", "))
+	}
+	limit := func(x *float64) string { return strconv.FormatFloat(*x, 'f', -1, 64) }
+	switch {
+	case p.Minimum != nil && p.Maximum != nil:
+		notes = append(notes, limit(p.Minimum)+" to "+limit(p.Maximum))
+	case p.Minimum != nil:
+		notes = append(notes, "at least "+limit(p.Minimum))
+	case p.Maximum != nil:
+		notes = append(notes, "at most "+limit(p.Maximum))
+	}
+	if len(p.Default) > 0 {
+		notes = append(notes, "default: "+string(p.Default))
+	} else if p.Required {
+		notes = append(notes, "required")
+	}
+	about := p.Description
+	if p.Format == "path" { // the name of the value says it
+		about = strings.TrimSpace(strings.TrimSuffix(about, "(path)"))
+	}
+	if len(notes) > 0 {
+		about += " (" + strings.Join(notes, "; ") + ")"
+	}
+	return strings.TrimSpace(about)
 }
 
 // userKind is what the configuration allows as the name of a kind.
@@ -58,9 +101,9 @@ func newStartUserKind(c *cli, k task.KindInfo) *cobra.Command {
 		sub    submission
 		params []string
 	)
-	about := k.Title
+	about := render.FirstLine(k.Description)
 	if about == "" {
-		about, _, _ = strings.Cut(k.Description, "\n")
+		about = k.Title
 	}
 	cmd := &cobra.Command{
 		Use:   k.Name,
@@ -83,7 +126,11 @@ func newStartUserKind(c *cli, k task.KindInfo) *cobra.Command {
 				}
 			}
 		}
-		return c.start(ctx, k.Name, given, sub)
+		err = c.start(ctx, k.Name, given, sub)
+		if e := task.AsError(err); err != nil && e.Code == task.InvalidArgument && e.Hint == "" {
+			return e.WithHint("durablectl start %s --help shows how", k.Name)
+		}
+		return err
 	})
 	mustRegister(cmd, "param", completeParams(properties(k.Schema)))
 	return cmd
@@ -98,12 +145,7 @@ func declareProperties(cmd *cobra.Command, props map[string]property) map[string
 		if cmd.Flags().Lookup(flag) != nil || flag == "json" || flag == "socket" || flag == "help" {
 			continue
 		}
-		about := p.Description
-		if len(p.Default) > 0 {
-			about = strings.TrimSpace(about + " (default: " + string(p.Default) + ")")
-		}
-		v := &propertyValue{property: p}
-		cmd.Flags().Var(v, flag, about)
+		cmd.Flags().Var(&propertyValue{property: p}, flag, p.about())
 		flags[flag] = name
 		switch {
 		case p.Type == "boolean":

@@ -106,23 +106,29 @@ func (e *Engine) sweep() {
 	}
 }
 
-// measureEvery bounds how often the tasks' folders are walked.
-const measureEvery = 30 * time.Second
+// A walk over the tasks' folders is good for a moment, and for longer where it is a long one: it may take a share of
+// the time that lies between two, and no figure is older than measureEvery.
+const (
+	measureAtMost = time.Second
+	measureEvery  = 30 * time.Second
+	measureShare  = 50
+)
 
 // diskMeter measures what the state folder uses. It walks on demand only.
 type diskMeter struct {
 	root string
 
 	mu    sync.Mutex
-	at    time.Time
+	next  time.Time // when it is walked again
 	tasks int64
 }
 
 func (m *diskMeter) measure(storeBytes int64) task.Disk {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.at.IsZero() || time.Since(m.at) > measureEvery {
-		m.at, m.tasks = time.Now(), folderSize(m.root)
+	if begin := time.Now(); !begin.Before(m.next) {
+		m.tasks = folderSize(m.root)
+		m.next = time.Now().Add(min(measureEvery, max(measureAtMost, measureShare*time.Since(begin))))
 	}
 	free := store.FreeSpace(filepath.Dir(m.root))
 	return task.Disk{Store: storeBytes, Tasks: m.tasks, Free: free}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -139,5 +141,26 @@ func TestRetryDelayOfAgesIsNotOver(t *testing.T) {
 				t.Fatalf("backoff %s, after %d failures: %s", r.Backoff, failures, got)
 			}
 		}
+	}
+}
+
+// TestDiskIsMeasuredAgainSoon: a figure that is half a minute old says nothing of a flood, nor of a prune.
+func TestDiskIsMeasuredAgainSoon(t *testing.T) {
+	m := diskMeter{root: t.TempDir()}
+	if got := m.measure(0).Tasks; got != 0 {
+		t.Fatalf("%d bytes of nothing", got)
+	}
+	if err := os.WriteFile(filepath.Join(m.root, "stdout"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.measure(0).Tasks; got != 0 {
+		t.Errorf("walked again at once: %d", got)
+	}
+	if left := time.Until(m.next); left > 5*time.Second { // the walk took microseconds
+		t.Errorf("the next walk is %s away", left)
+	}
+	m.next = time.Now()
+	if got := m.measure(0).Tasks; got < 1<<20 {
+		t.Errorf("%d bytes of a MiB", got)
 	}
 }

@@ -41,7 +41,7 @@ func judge(ctx context.Context, survives bool, result json.RawMessage, err error
 		end.outcome = task.OutcomeCancelled
 	case errors.Is(cause, job.ErrTimeout) && !down:
 		end.outcome = task.OutcomeTimedOut
-		end.err = task.Errorf(task.Unavailable, "timed out").WithHint("raise the timeout: durablectl start ... --timeout 2h")
+		end.err = task.Errorf(task.Unavailable, "timed out").WithHint("start it again with more time: --timeout 2h")
 	}
 	return end
 }

@@ -33,7 +33,7 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 	spec := specOf(old.Task)
 	// What has completed has nothing left to go on with: its repetition begins anew.
 	fresh := req.Fresh || old.Task.Status == task.StatusCompleted
-	plan, err := e.planAgain(ctx, old.Task, fresh, req.Env)
+	plan, err := e.planAgain(ctx, old.Task, fresh, req)
 	if err != nil {
 		return task.Task{}, err
 	}
@@ -56,15 +56,15 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 
 // planAgain makes the plan of a repetition. A Reviver always makes it itself: the old task's secrets are gone.
 // Any other kind is asked only where the work begins anew.
-func (e *Engine) planAgain(ctx context.Context, old task.Task, fresh bool, env map[string]string) (job.Plan, error) {
+func (e *Engine) planAgain(ctx context.Context, old task.Task, fresh bool, req task.RetryRequest) (job.Plan, error) {
 	kind, err := e.kinds.find(old.Kind)
 	reviver, ok := kind.(job.Reviver)
 	switch {
 	case err != nil:
 		return job.Plan{}, err
 	case ok:
-		return reviver.Revive(ctx, old, env)
-	case len(env) > 0:
+		return reviver.Revive(ctx, old, req)
+	case len(req.Env) > 0:
 		return job.Plan{}, task.Errorf(task.InvalidArgument, "env: a job of kind %s takes no environment", old.Kind)
 	case !fresh:
 		return job.Plan{Title: old.Title, Params: old.Params, Retry: old.Retry}, nil

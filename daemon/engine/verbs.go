@@ -59,8 +59,11 @@ func (e *Engine) Pause(ctx context.Context, ref task.Ref, key task.Key) (task.Ta
 		case rec.Task.Phase == task.PhasePaused:
 			return errUnchanged
 		case rec.Task.Status == task.StatusRunning:
-			return task.Errorf(task.Unimplemented, "task %d is running: a job of kind %s cannot be held", rec.Task.Number, rec.Task.Kind).
-				WithHint("durablectl cancel %d; durablectl retry goes on from its checkpoint", rec.Task.Number)
+			refusal := task.Errorf(task.Unimplemented, "task %d is running: a job of kind %s cannot be held", rec.Task.Number, rec.Task.Kind)
+			if rec.Survives { // a program has a checkpoint only if it keeps one itself
+				return refusal.WithHint("durablectl cancel %d ends it; durablectl retry starts it again", rec.Task.Number)
+			}
+			return refusal.WithHint("durablectl cancel %d; durablectl retry goes on from its checkpoint", rec.Task.Number)
 		}
 		if err := step(rec, task.TriggerPause); err != nil {
 			return err

@@ -76,8 +76,8 @@ func (k survivor) Prepare(_ context.Context, spec task.Spec) (job.Plan, error) {
 	return job.Plan{Title: k.name, Params: spec.Params}, nil
 }
 
-func (k survivor) Revive(_ context.Context, t task.Task, env map[string]string) (job.Plan, error) {
-	k.w.env = env
+func (k survivor) Revive(_ context.Context, t task.Task, req task.RetryRequest) (job.Plan, error) {
+	k.w.env = req.Env
 	return job.Plan{Title: "revived", Params: t.Params, Secrets: []byte(`{"again":true}`)}, nil
 }
 

@@ -75,9 +75,9 @@ type Inputter interface {
 }
 
 // Reviver is a Kind that can make the parameters of an ended task fit to be submitted again: secrets are gone
-// with the end of a task, and env brings those that are needed.
+// with the end of a task, and the request brings those that are needed.
 type Reviver interface {
-	Revive(ctx context.Context, t task.Task, env map[string]string) (Plan, error)
+	Revive(ctx context.Context, t task.Task, req task.RetryRequest) (Plan, error)
 }
 
 // Plan is what Prepare makes of a spec.

@@ -2,6 +2,7 @@ package shim
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -43,7 +44,11 @@ func readInput(r io.Reader, limit int64) ([]byte, error) {
 		r = io.LimitReader(r, limit+1)
 	}
 	data, err := io.ReadAll(r)
-	if err != nil {
+	var known *task.Error
+	switch {
+	case errors.As(err, &known): // of who hands it on: the attempt has ended, or there is too much of it
+		return nil, known
+	case err != nil:
 		return nil, task.Errorf(task.InvalidArgument, "read input: %w", err)
 	}
 	if limit > 0 && int64(len(data)) > limit {
@@ -63,7 +68,7 @@ func takesInput(dir string) error {
 	switch {
 	case err == nil && s.Stdin != StdinOpen:
 		return task.Errorf(task.FailedPrecondition, "the program was started without an input that can be written to").
-			WithHint("start it with an open stdin")
+			WithHint("start it with stdin open: durablectl run --interactive -- ...")
 	case protocol.Exists(dir, protocol.FileExit):
 		return task.Errorf(task.FailedPrecondition, "the program has ended")
 	}

@@ -58,6 +58,24 @@ func TestInput(t *testing.T) {
 	}
 }
 
+// gone is what is left to read of an attempt that has ended.
+type gone struct{ err error }
+
+func (g gone) Read([]byte) (int, error) { return 0, g.err }
+
+// TestInputSaysWhyItBrokeOff: an error that says what it is stays that, hint and all.
+func TestInputSaysWhyItBrokeOff(t *testing.T) {
+	b := newBed(t, "cat")
+	why := task.Errorf(task.FailedPrecondition, "attempt 1 of task 18 has ended").WithHint("durablectl status 18")
+	_, err := shim.Input(b.dir, task.StdinRequest{Data: gone{why}}, 1<<20)
+	if got := task.AsError(err); got.Code != why.Code || got.Message != why.Message || got.Hint != why.Hint {
+		t.Errorf("got %s: %s (%s)", got.Code, got.Message, got.Hint)
+	}
+	if _, err := shim.Input(b.dir, task.StdinRequest{Data: gone{errors.New("cut off")}}, 1<<20); !errors.Is(err, task.InvalidArgument) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestInputAfterClose(t *testing.T) {
 	b := newBed(t, "exec sleep 1000")
 	b.spec.Stdin = shim.StdinOpen

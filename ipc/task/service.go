@@ -126,6 +126,9 @@ type RetryRequest struct {
 	// Env are values that were secret and gone with the end of the old task; a kind that takes an
 	// environment needs those anew that its parameters name.
 	Env map[string]string `json:"env,omitempty"`
+	// Environ is the caller's whole environment, as NAME=value: a command that was started with its caller's gets this one.
+	// Nothing of the old one is kept, so without it such a command gets the login shell's.
+	Environ []string `json:"environ,omitempty"`
 }
 
 // ApproveRequest is a yes.

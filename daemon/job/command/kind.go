@@ -110,7 +110,7 @@ func (k *Kind) ordered(ctx context.Context, j *job.Context) (order, error) {
 		return o, task.Errorf(task.FailedPrecondition, "the environment of the task is not there any more").
 			WithHint("start it anew: secrets are not in a backup unless it was made with --with-secrets")
 	}
-	if err := p.refuseMasked(); err != nil {
+	if err := p.refuseMasked(j.Task().Number); err != nil {
 		return o, err
 	}
 	return k.order(ctx, p)
@@ -127,19 +127,25 @@ func (r *runner) Input(_ context.Context, dir string, req task.StdinRequest) (ta
 	return shim.Input(dir, req, maxInput)
 }
 
-// Revive implements job.Reviver. Of the environment that a caller brought nothing is left: the new task gets the
-// login shell's.
-func (k *Kind) Revive(ctx context.Context, t task.Task, env map[string]string) (job.Plan, error) {
+// Revive implements job.Reviver. Of the environment that a caller brought nothing is left: the new task gets that of
+// who repeats it, or else the login shell's. One that had the login shell's keeps to it.
+func (k *Kind) Revive(ctx context.Context, t task.Task, req task.RetryRequest) (job.Plan, error) {
 	p, err := decodeParams(t.Params)
 	if err != nil {
 		return job.Plan{}, err
 	}
+	if p.Environment == fromCaller {
+		p.Environ = req.Environ
+	}
 	p.Environment = ""
-	for name, value := range env {
+	for name, value := range req.Env {
 		if p.Env == nil {
 			p.Env = map[string]string{}
 		}
 		p.Env[name] = value
+	}
+	if err := p.refuseMasked(t.Number); err != nil {
+		return job.Plan{}, err
 	}
 	return k.plan(ctx, p)
 }

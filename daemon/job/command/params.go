@@ -188,11 +188,12 @@ func (p *params) checkEnv() error {
 			return invalid("environ: element %d is not NAME=value", i)
 		}
 	}
-	return p.refuseMasked()
+	return p.refuseMasked(0)
 }
 
-// refuseMasked refuses parameters that were shown to people, where they had secrets in them.
-func (p *params) refuseMasked() error {
+// refuseMasked refuses parameters that were shown to people, where they had secrets in them. They are those of the task
+// of that number; 0: of none yet.
+func (p *params) refuseMasked(number uint64) error {
 	var gone []string
 	for name, value := range p.Env {
 		if value == masked {
@@ -202,7 +203,7 @@ func (p *params) refuseMasked() error {
 	if len(gone) > 0 {
 		slices.Sort(gone)
 		return task.Errorf(task.FailedPrecondition, "env: the values of %s are not there any more", strings.Join(gone, ", ")).
-			WithHint("give them again: --env %s=...", gone[0])
+			WithHint("give them again: %s--env %s=...", again(number), strings.Join(gone, "=... --env "))
 	}
 	for _, arg := range p.Command {
 		if strings.Contains(arg, masked) {
@@ -211,6 +212,14 @@ func (p *params) refuseMasked() error {
 		}
 	}
 	return nil
+}
+
+// again is how the repetition of a task begins, as one types it.
+func again(number uint64) string {
+	if number == 0 {
+		return ""
+	}
+	return "durablectl retry " + formatUint(number) + " "
 }
 
 // absolute expands ~ and refuses what is no absolute path of this machine.

@@ -267,15 +267,30 @@ func TestRevive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := task.Task{Params: plan.Params}
-	if _, err := k.Revive(t.Context(), old, nil); !errors.Is(err, task.FailedPrecondition) || !strings.Contains(err.Error(), "KEY") {
-		t.Errorf("without the value: %v", err)
+	old := task.Task{Number: 7, Params: plan.Params}
+	_, err = k.Revive(t.Context(), old, task.RetryRequest{})
+	if !errors.Is(err, task.FailedPrecondition) || !strings.Contains(err.Error(), "KEY") || task.AsError(err).Hint != "give them again: durablectl retry 7 --env KEY=..." {
+		t.Errorf("without the value: %v, hint %q", err, task.AsError(err).Hint)
 	}
-	again, err := k.Revive(t.Context(), old, map[string]string{"KEY": "new value"})
+	again, err := k.Revive(t.Context(), old, task.RetryRequest{Env: map[string]string{"KEY": "new value"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(again.Secrets), "new value") || !strings.Contains(string(again.Params), `"environment":"login-shell"`) {
 		t.Errorf("%s %s", again.Params, again.Secrets)
+	}
+	// Who repeats it brings an environment in place of the one that is gone, but not to what never had a caller's.
+	again, err = k.Revive(t.Context(), old, task.RetryRequest{
+		Env: map[string]string{"KEY": "new value"}, Environ: []string{"PATH=" + dir, "VENV=of the terminal"},
+	})
+	if err != nil || !strings.Contains(string(again.Secrets), "VENV=of the terminal") || !strings.Contains(string(again.Params), `"environment":"caller"`) {
+		t.Errorf("with a caller's: %s %s, %v", again.Params, again.Secrets, err)
+	}
+	if old.Params, err = json.Marshal(map[string]any{"command": []string{"good"}, "cwd": dir, "environment": "login-shell"}); err != nil {
+		t.Fatal(err)
+	}
+	again, err = k.Revive(t.Context(), old, task.RetryRequest{Environ: []string{"VENV=of the terminal"}})
+	if err != nil || strings.Contains(string(again.Secrets), "VENV") {
+		t.Errorf("of the login shell's: %s, %v", again.Secrets, err)
 	}
 }

@@ -264,8 +264,8 @@ func (t *Template) Run(ctx context.Context, j *job.Context) (any, error) {
 }
 
 // Revive implements job.Reviver: the template is applied again, as it is now.
-func (t *Template) Revive(ctx context.Context, old task.Task, env map[string]string) (job.Plan, error) {
-	if len(env) > 0 {
+func (t *Template) Revive(ctx context.Context, old task.Task, req task.RetryRequest) (job.Plan, error) {
+	if len(req.Env) > 0 {
 		return job.Plan{}, invalid("env: %s takes no environment", t.kind.Name).WithHint("its environment is in the configuration")
 	}
 	return t.Prepare(ctx, task.Spec{Params: old.Params})
@@ -274,8 +274,8 @@ func (t *Template) Revive(ctx context.Context, old task.Task, env map[string]str
 // property is a parameter in a JSON Schema.
 type property struct {
 	Type        string   `json:"type"`
+	Format      string   `json:"format,omitempty"` // "path": whoever stands between resolves it against the caller's folder
 	Description string   `json:"description,omitempty"`
-	Format      string   `json:"format,omitempty"` // "path": who has a folder of his own takes it from there
 	Enum        []string `json:"enum,omitempty"`
 	Minimum     *float64 `json:"minimum,omitempty"`
 	Maximum     *float64 `json:"maximum,omitempty"`
@@ -299,6 +299,7 @@ func schemaOf(params []config.Param) (json.RawMessage, error) {
 			v.Type = "string"
 		case config.TypePath:
 			v.Type, v.Format = "string", "path"
+			v.Description = strings.TrimSpace(v.Description + " (path)")
 		}
 		text, err := json.Marshal(v)
 		if err != nil {

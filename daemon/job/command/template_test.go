@@ -62,7 +62,7 @@ func TestTemplateDescribe(t *testing.T) {
 	const want = `{"type":"object","additionalProperties":false,"properties":{` +
 		`"target":{"type":"string","description":"Where to.","enum":["staging","live"],"default":"staging"},` +
 		`"site":{"type":"string","description":"Its name.","maxLength":20},` +
-		`"source":{"type":"string","format":"path","default":"/srv"},` +
+		`"source":{"type":"string","format":"path","description":"(path)","default":"/srv"},` +
 		`"tries":{"type":"integer","minimum":0,"maximum":5,"default":2},` +
 		`"rate":{"type":"number","default":1.5},` +
 		`"dry":{"type":"boolean"},` +
@@ -259,7 +259,7 @@ func TestTemplateWithoutSecrets(t *testing.T) {
 	if _, err := template.Run(t.Context(), host.Context(task.Task{ID: "0190", Attempt: 1, Params: []byte(`{"site":"x"}`)})); err != nil || p.starts != 1 {
 		t.Errorf("%v, %d starts", err, p.starts)
 	}
-	if _, err := template.Revive(t.Context(), task.Task{Params: []byte(`{"site":"x"}`)}, map[string]string{"A": "b"}); !errors.Is(err, task.InvalidArgument) {
+	if _, err := template.Revive(t.Context(), task.Task{Params: []byte(`{"site":"x"}`)}, task.RetryRequest{Env: map[string]string{"A": "b"}}); !errors.Is(err, task.InvalidArgument) {
 		t.Error(err)
 	}
 	if _, err := command.NewTemplate(config.Kind{Name: "command"}, command.Options{}); err == nil {

@@ -20,6 +20,9 @@ func (s Screen) awaiting(tasks []task.Task) string {
 		for _, f := range effects(t) {
 			text += "      " + Clean(f.Value) + "\n" // in full: this is what is allowed
 		}
+		if command, _ := program(t); command != "" && Clean(command) != Clean(t.Title) {
+			text += "      " + Clean(command) + "\n" // in full too, where the title is none of it or not all
+		}
 	}
 	if text != "" {
 		text += "\n"

@@ -13,18 +13,22 @@ import (
 	"durable/ipc/task"
 )
 
-// Detail returns all there is to know of one task, and the next command to type.
-func (s Screen) Detail(t task.Task) string {
+// Detail returns all there is to know of one task, with what it left as its result, and the next command to type.
+func (s Screen) Detail(t task.Task, left []task.Artifact) string {
 	var b strings.Builder
 	head := number(t.Number)
 	b.WriteString(s.Paint(Bold, head) + strings.TrimPrefix(s.fit(head+"  "+Clean(t.Title)), head) + "\n")
 	b.WriteString(s.facts(t))
 	b.WriteString(s.approval(t))
 	_, params := program(t)
-	b.WriteString(s.section("parameters", Fields(params)))
+	b.WriteString(s.section("parameters", sizes(Fields(params))))
 	b.WriteString(s.section("labels", labels(t.Labels)))
 	b.WriteString(s.attempts(t))
 	b.WriteString(s.section("result", s.result(t)))
+	if len(left) > 0 {
+		b.WriteString("\n" + s.Paint(Bold, "artifacts") + "\n" + s.artifacts(left, 2))
+		b.WriteString(fmt.Sprintf("  durablectl artifacts %d NAME prints one\n", t.Number))
+	}
 	b.WriteString(s.failure(t))
 	if next := Next(t); next != "" {
 		b.WriteString("\nnext: " + next + "\n")
@@ -162,6 +166,27 @@ func labels(m map[string]string) []Field {
 	return fields
 }
 
+// Artifacts returns a table of what a task left.
+func (s Screen) Artifacts(left []task.Artifact) string { return s.artifacts(left, 0) }
+
+func (s Screen) artifacts(left []task.Artifact, indent int) string {
+	table := Table{Indent: indent, Columns: []Column{{}, {Right: true}, {}}}
+	for _, a := range left {
+		table.Row(Cell{Text: a.Name}, Cell{Text: Bytes(a.Size)}, Cell{Text: s.time(a.ModTime)})
+	}
+	return table.Render(s)
+}
+
+// sizes are fields of which those that count bytes say so as people read it.
+func sizes(fields []Field) []Field {
+	for i, f := range fields {
+		if n, err := strconv.ParseInt(f.Value, 10, 64); err == nil && n >= 1024 && (strings.HasSuffix(f.Name, "_bytes") || f.Name == "log_limit") {
+			fields[i] = Field{strings.TrimSuffix(f.Name, "_bytes"), Bytes(n)}
+		}
+	}
+	return fields
+}
+
 // Fields returns the members of a JSON object by name, texts without their quotes. Anything else is
 // one field without a name.
 func Fields(raw json.RawMessage) []Field {
@@ -222,7 +247,7 @@ func (s Screen) result(t task.Task) []Field {
 		}
 		fields = append(fields, f)
 	}
-	return fields
+	return sizes(fields)
 }
 
 func (s Screen) attempts(t task.Task) string {
@@ -268,6 +293,8 @@ func (s Screen) failure(t task.Task) string {
 func Next(t task.Task) string {
 	command := "watch"
 	switch {
+	case t.Status == task.StatusFailed && (t.Kind == "command" || exitOf(t) != ""): // it has said more than its last line
+		return fmt.Sprintf("durablectl logs %d -n 20, or durablectl retry %d", t.Number, t.Number)
 	case t.Status == task.StatusCompleted:
 		command = "logs"
 	case t.Status.Terminal():

@@ -104,8 +104,12 @@ func TestFits(t *testing.T) {
 func TestDetail(t *testing.T) {
 	golden(t, "detail", func(s Screen) string {
 		var all []string
-		for _, task := range tasks(t) {
-			all = append(all, s.Detail(task))
+		for _, one := range tasks(t) {
+			var left []task.Artifact
+			if one.Number == 31 {
+				left = []task.Artifact{{Name: "report.pdf", Size: 3 << 20, ModTime: now}, {Name: "logs/a\x1b[31m.txt", Size: 12, ModTime: now}}
+			}
+			all = append(all, s.Detail(one, left))
 		}
 		return strings.Join(all, "----\n")
 	})

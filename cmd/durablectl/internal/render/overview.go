@@ -52,6 +52,7 @@ func (s Screen) Status(o Overview) string {
 	}, 0))
 	b.WriteString(s.warnings(o))
 	b.WriteString(s.running(o.Running))
+	b.WriteString(s.waiting(o.Pending))
 	b.WriteString(s.ended(o.Ended))
 	b.WriteString("\nnext: " + o.next() + "\n")
 	return b.String()
@@ -78,11 +79,19 @@ func (s Screen) warnings(o Overview) string {
 		all = append(all, fmt.Sprintf("durablectl is %s, durabled %s: durablectl restart", o.Client, o.Info.Version))
 	}
 	all = append(append(all, o.Info.Warnings...), o.Warnings...)
+	all = slices.DeleteFunc(all, func(w string) bool { return o.heads(w) })
 	text := ""
 	for _, w := range all {
 		text += s.Paint(Yellow, "warning:") + " " + Clean(w) + "\n"
 	}
 	return text
+}
+
+// heads reports whether a warning says what heads the page anyway: that a task waits for approval.
+func (o Overview) heads(warning string) bool {
+	return slices.ContainsFunc(o.Pending, func(t task.Task) bool {
+		return t.Phase == task.PhaseAwaitingApproval && strings.HasPrefix(warning, number(t.Number)+" waits for your approval")
+	})
 }
 
 // running shows two lines a task: what it is, and how far.
@@ -109,6 +118,38 @@ func (s Screen) running(tasks []task.Task) string {
 		}
 	}
 	return text
+}
+
+// waitingShown is how many of the tasks that wait are named; those that wait for approval head the page.
+const waitingShown = 10
+
+// waiting shows what is pending, and for what: a retry, a time, a person, a free slot.
+func (s Screen) waiting(tasks []task.Task) string {
+	tasks = slices.DeleteFunc(slices.Clone(tasks), func(t task.Task) bool { return t.Phase == task.PhaseAwaitingApproval })
+	if len(tasks) == 0 {
+		return ""
+	}
+	table := Table{Indent: 2, Columns: []Column{{Right: true}, {}, {Optional: true}, {Min: 8}, {}, {Min: 10, Optional: true}}}
+	for _, t := range tasks[:min(waitingShown, len(tasks))] {
+		table.Row(Cell{Text: number(t.Number)}, Cell{string(t.Phase), statusColors[t.Status]}, Cell{Text: Kind(t.Kind)},
+			Cell{Text: t.Title}, Cell{Text: s.due(t)}, Cell{FirstLine(errorOf(t)), Red})
+	}
+	text := "\n" + s.Paint(Bold, "waiting") + "\n" + table.Render(s)
+	if more := len(tasks) - waitingShown; more > 0 {
+		text += fmt.Sprintf("  %d more: durablectl list --status pending\n", more)
+	}
+	return text
+}
+
+// due says when t goes on by itself, where that is known.
+func (s Screen) due(t task.Task) string {
+	switch {
+	case t.NextAttemptAt != nil:
+		return "in " + Duration(max(0, t.NextAttemptAt.Sub(s.Now)))
+	case t.RunAt != nil && t.Phase == task.PhaseScheduled:
+		return "at " + s.time(*t.RunAt)
+	}
+	return ""
 }
 
 func (s Screen) ended(tasks []task.Task) string {

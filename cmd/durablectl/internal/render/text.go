@@ -41,6 +41,17 @@ func Clean(s string) string {
 	return strings.TrimSpace(cleaned)
 }
 
+// Lines returns the lines of s that say something, each clean.
+func Lines(s string) []string {
+	var all []string
+	for line := range strings.Lines(s) {
+		if line = Clean(line); line != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
 // FirstLine returns the first line of s that says something, clean.
 func FirstLine(s string) string {
 	for line := range strings.Lines(s) {
