@@ -274,6 +274,7 @@ func (t *Template) Revive(ctx context.Context, old task.Task, env map[string]str
 // property is a parameter in a JSON Schema.
 type property struct {
 	Type        string   `json:"type"`
+	Format      string   `json:"format,omitempty"`
 	Description string   `json:"description,omitempty"`
 	Enum        []string `json:"enum,omitempty"`
 	Minimum     *float64 `json:"minimum,omitempty"`
@@ -298,6 +299,7 @@ func schemaOf(params []config.Param) (json.RawMessage, error) {
 			v.Type = "string"
 		case config.TypePath:
 			v.Type = "string"
+			v.Format = "path" // for clients, which know the folder that a relative one is taken from
 			v.Description = strings.TrimSpace(v.Description + " (absolute path)")
 		}
 		text, err := json.Marshal(v)

@@ -62,7 +62,7 @@ func TestTemplateDescribe(t *testing.T) {
 	const want = `{"type":"object","additionalProperties":false,"properties":{` +
 		`"target":{"type":"string","description":"Where to.","enum":["staging","live"],"default":"staging"},` +
 		`"site":{"type":"string","description":"Its name.","maxLength":20},` +
-		`"source":{"type":"string","description":"(absolute path)","default":"/srv"},` +
+		`"source":{"type":"string","format":"path","description":"(absolute path)","default":"/srv"},` +
 		`"tries":{"type":"integer","minimum":0,"maximum":5,"default":2},` +
 		`"rate":{"type":"number","default":1.5},` +
 		`"dry":{"type":"boolean"},` +
