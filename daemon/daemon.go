@@ -114,6 +114,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if err := eng.Recover(ctx); err != nil {
 		return err
 	}
+	set.tellKinds(ctx, eng)
 	return d.serve(ctx, eng)
 }
 

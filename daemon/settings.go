@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -34,6 +35,7 @@ type settings struct {
 	mu       sync.Mutex
 	now      *config.Config // nil: it could not be read at the start
 	warnings []string       // what is wrong with what is in force
+	newKinds bool           // the user's own kinds are not those that were listed before
 }
 
 func newSettings(cfg Config) *settings {
@@ -118,6 +120,19 @@ func (s *settings) reload(context.Context) (kinds []job.Kind, changed []string, 
 	return kinds, changed, nil
 }
 
+// tellKinds tells watchers of kinds that changed while no daemon was there: their streams go on where they were.
+func (s *settings) tellKinds(ctx context.Context, eng *engine.Engine) {
+	s.mu.Lock()
+	news := s.newKinds
+	s.mu.Unlock()
+	if !news {
+		return
+	}
+	if err := eng.TellKinds(ctx); err != nil {
+		s.cfg.Logger.Warn("watchers are not told of the new kinds", "error", err)
+	}
+}
+
 // kind makes a job kind of one of the user's own. Its name must be free among those that are built in.
 func (s *settings) kind(k config.Kind) (job.Kind, error) {
 	for _, built := range s.cfg.Kinds {
@@ -134,30 +149,37 @@ func (s *settings) list(own []job.Kind) {
 	for _, k := range own {
 		infos = append(infos, k.Describe())
 	}
-	if err := writeKinds(s.cfg.Paths.Kinds, infos); err != nil {
+	news, err := writeKinds(s.cfg.Paths.Kinds, infos)
+	s.newKinds = news
+	if err != nil {
 		s.cfg.Logger.Warn("cannot write the list of kinds: assistants may offer old ones", "error", err)
 		s.warnings = append(s.warnings, fmt.Sprintf("the list of your own kinds cannot be written, assistants may offer old ones: %v", err))
 	}
 }
 
-// writeKinds replaces the file, so that whoever reads it finds the old list or the new one.
-func writeKinds(path string, infos []task.KindInfo) (err error) {
+// writeKinds replaces the file, so that whoever reads it finds the old list or the new one, and reports whether that
+// says anything new.
+func writeKinds(path string, infos []task.KindInfo) (news bool, err error) {
 	text, err := json.MarshalIndent(map[string][]task.KindInfo{"kinds": infos}, "", "  ")
 	if err != nil {
-		return err
+		return false, err
+	}
+	text = append(text, '\n')
+	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, text) {
+		return false, nil
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		return true, err
 	}
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		os.Remove(f.Name())
 	}
-	return err
+	return true, err
 }
 
 // retention implements engine.Config.Retention.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -290,5 +292,45 @@ func TestNoKindTakesABuiltInName(t *testing.T) {
 				t.Errorf("%s is not in config.Builtin", name)
 			}
 		}
+	}
+}
+
+// TestKindsThatChangeWhileNoDaemonIsThere: a stream that goes on over a restart brings word of other kinds, and of
+// nothing where they are the same.
+func TestKindsThatChangeWhileNoDaemonIsThere(t *testing.T) {
+	const kind = "[kinds.%s]\ndescription = \"d\"\ncommand = [\"true\"]\n"
+	o := newOffice(t, fmt.Sprintf(kind, "one"))
+	told := func(after task.Cursor) (n int) {
+		t.Helper()
+		events, err := o.Events(t.Context(), task.EventQuery{After: after})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			ev, err := events.Next()
+			if errors.Is(err, io.EOF) {
+				return n
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.Type == task.EventKinds {
+				n++
+			}
+		}
+	}
+	list, err := o.List(t.Context(), task.ListQuery{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.again()
+	if n := told(list.Cursor); n != 0 {
+		t.Errorf("told %d times of kinds that are the same", n)
+	}
+	o.stop()
+	o.write(fmt.Sprintf(kind, "two"))
+	o.open()
+	if n := told(list.Cursor); n != 1 {
+		t.Errorf("told %d times of other kinds, want once", n)
 	}
 }

@@ -67,6 +67,11 @@ func (e *Engine) SetKinds(ctx context.Context, kinds []job.Kind) error {
 		return task.Errorf(task.Internal, "kinds: %w", err)
 	}
 	e.poke() // an attempt that nobody watches may have its kind again
+	return e.TellKinds(ctx)
+}
+
+// TellKinds tells watchers that the kinds are not those that they know.
+func (e *Engine) TellKinds(ctx context.Context) error {
 	return e.update(ctx, store.Essential, func(tx *store.Tx) error {
 		return tx.Append(task.Event{Time: now(), Type: task.EventKinds, Message: "the kinds changed"})
 	})

@@ -82,6 +82,9 @@ func (c *call) answered(ctx context.Context, id task.ID) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.ID != id { // a part of one: no question of ours was about that
+		return nil, task.Errorf(task.InvalidArgument, "requestState: no question was asked about %.40q", string(id))
+	}
 	c.s.hub.follow(c.req.Session, t.ID)
 	answer, ok := c.req.Params.InputResponses[askKey].(*mcp.ElicitResult)
 	if !ok || t.Phase != task.PhaseAwaitingApproval {
@@ -131,9 +134,7 @@ func (c *call) changed(t task.Task, change func(task.Task) (task.Task, error)) (
 // questionAbout says what t would do, in full: what is shortened cannot be judged.
 func questionAbout(t task.Task) string {
 	lines := []string{"A tool wants to start the background job \"" + t.Title + "\"."}
-	if text := commandText(t.Params); text != "" {
-		lines = append(lines, "Command: "+text)
-	}
+	lines = append(lines, commandText(t.Params)...)
 	if t.Approval != nil {
 		for _, e := range t.Approval.Effects {
 			lines = append(lines, "It would "+e.String()+".")
@@ -142,23 +143,30 @@ func questionAbout(t task.Task) string {
 	return strings.Join(lines, "\n")
 }
 
-// commandText is the command in a task's parameters, as JSON where it is a list: nothing is hidden by quoting.
-func commandText(params json.RawMessage) string {
+// commandText is the command in a task's parameters, as JSON where it is a list: nothing is hidden by quoting. With it
+// go the names of the variables that it gets, since some of them decide what a program does; their values are secrets.
+func commandText(params json.RawMessage) (lines []string) {
 	var p struct {
-		Command json.RawMessage `json:"command"`
-		Script  string          `json:"script"`
+		Command json.RawMessage            `json:"command"`
+		Script  string                     `json:"script"`
+		Env     map[string]json.RawMessage `json:"env"`
 	}
 	if json.Unmarshal(params, &p) != nil {
-		return ""
+		return nil
 	}
 	text := p.Script
 	if text == "" {
 		text = string(p.Command)
 	}
-	if len(text) > maxAsked {
-		text = strings.ToValidUTF8(text[:maxAsked], "") + " ... (durablectl status shows all of it)"
+	for _, line := range []struct{ name, text string }{{"Command: ", text}, {"It sets: ", strings.Join(sortedKeys(p.Env), ", ")}} {
+		if len(line.text) > maxAsked {
+			line.text = strings.ToValidUTF8(line.text[:maxAsked], "") + " ... (durablectl status shows all of it)"
+		}
+		if line.text != "" {
+			lines = append(lines, line.name+line.text)
+		}
 	}
-	return text
+	return lines
 }
 
 // effects are what t waits to be allowed, as sentences; nil where it does not wait.

@@ -58,7 +58,7 @@ func TestApprovalWithoutElicitation(t *testing.T) {
 
 func wantWaiting(t *testing.T, r result) {
 	t.Helper()
-	if r.IsError || r.Structured["next"] != notice || !strings.Contains(r.text(), "next: "+notice+"\n") {
+	if r.IsError || r.Structured["next"] != "Tell the user: "+notice || !strings.Contains(r.text(), "next: Tell the user: "+notice+"\n") {
 		t.Errorf("not the waiting text: %s", r.text())
 	}
 	for _, half := range []string{r.text(), plain(t, r.Structured)} {
@@ -221,6 +221,52 @@ func TestElicitationModern(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestQuestionTellsOfTheEnvironment: PATH or LD_PRELOAD decide what a program does as much as its name.
+func TestQuestionTellsOfTheEnvironment(t *testing.T) {
+	asking(t, `{"elicitation":{}}`, func(s *session, _ *fake) {
+		args := map[string]any{"command": []string{"make"}, "cwd": "/src", "env": map[string]any{"TOKEN": "s3cret", "LD_PRELOAD": "/x.so"}}
+		s.start("tools/call", map[string]any{"name": "start_command", "arguments": args})
+		q := s.question()
+		if text := string(q.Params); !strings.Contains(text, "It sets: LD_PRELOAD, TOKEN") || strings.Contains(text, "s3cret") {
+			t.Error(text)
+		}
+		s.in <- fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{"action":"decline"}}`, q.ID)
+		s.reply()
+	})
+}
+
+// TestOnlyWhatWasAskedIsAnswered: the state of a client names one task in full.
+func TestOnlyWhatWasAskedIsAnswered(t *testing.T) {
+	bubble(t, mcpserver.Options{}, func(t *testing.T, s *session, svc *fake) {
+		svc.asks = true
+		svc.add(1)
+		answer := map[string]any{"approval": map[string]any{"action": "accept", "content": map[string]any{"answer": "once"}}}
+		for _, ref := range []string{"1", "@last", string(fakeID(1))[:35]} {
+			s.start("tools/call", map[string]any{"name": "start_command", "arguments": makeArgs, "requestState": "approve:" + ref, "inputResponses": answer})
+			if r, _ := s.reply(); !r.IsError || len(svc.approvals) != 0 {
+				t.Errorf("%s: %s", ref, r.text())
+			}
+		}
+	})
+}
+
+// TestSessionEndsWhileAsking: the host goes away with the form open. Nothing is left behind, and the task waits on.
+func TestSessionEndsWhileAsking(t *testing.T) {
+	asking(t, `{"elicitation":{}}`, func(s *session, svc *fake) {
+		s.start("tools/call", map[string]any{"name": "start_command", "arguments": makeArgs})
+		s.question()
+		begun := time.Now()
+		close(s.in)
+		s.done <- <-s.done // the cleanup wants it too
+		if took := time.Since(begun); took > 4*time.Second {
+			t.Errorf("the session ended after %s", took)
+		}
+		if svc.tasks[0].Phase != task.PhaseAwaitingApproval {
+			t.Errorf("phase %s", svc.tasks[0].Phase)
+		}
+	})
 }
 
 // TestAnsweredTooLate: the task has ended meanwhile, or is none.

@@ -54,7 +54,7 @@ func TestCommandRefused(t *testing.T) {
 			`{"command":["make"],"cwd":"src"}`:                           "give an absolute path",
 			`{"command":[],"cwd":"/"}`:                                   "command: empty",
 			`{"command":[" "],"cwd":"/"}`:                                "command: empty",
-			`{"command":"make -j8","cwd":"/"}`:                           "command: want an array of strings",
+			`{"command":"make -j8","cwd":"/"}`:                           `with shell=true one line: ["make && ./deploy"]`,
 			`{"command":["a","b"],"shell":true,"cwd":"/"}`:               "with shell=true it is one line",
 			`{"command":["a"],"cwd":"/","timeout":"soon"}`:               "such as 90s or 2h",
 			`{"command":["a"],"cwd":"/","timeout":"-1h"}`:                "negative",
@@ -113,6 +113,50 @@ func TestInput(t *testing.T) {
 			if r, _ := s.call("send_task_input", args); !r.IsError || !strings.Contains(r.text(), want) {
 				t.Errorf("%v: %s", args, r.text())
 			}
+		}
+	})
+}
+
+// TestInputOfACommandWithoutOne: a program that reads nothing is not said to have been sent something, also in its
+// first moment, when the daemon cannot tell yet.
+func TestInputOfACommandWithoutOne(t *testing.T) {
+	bubble(t, mcpserver.Options{}, func(t *testing.T, s *session, svc *fake) {
+		for i, interactive := range []bool{false, true} {
+			s.call("start_command", map[string]any{"command": []string{"cat"}, "cwd": "/", "interactive": interactive})
+			r, _ := s.call("send_task_input", map[string]any{"task_id": i + 1, "text": "x"})
+			if r.IsError == interactive || !interactive && (svc.input != "" || !strings.Contains(r.text(), "interactive=true")) {
+				t.Errorf("interactive %t: %s", interactive, r.text())
+			}
+		}
+	})
+}
+
+// TestWaitForAPerson: what time alone does not bring further is not said to go on by itself.
+func TestWaitForAPerson(t *testing.T) {
+	bubble(t, mcpserver.Options{}, func(t *testing.T, s *session, svc *fake) {
+		for i, phase := range []task.Phase{task.PhaseAwaitingApproval, task.PhasePaused, task.PhaseInputRequired, task.PhaseQueued} {
+			svc.add(1)
+			svc.change(uint64(i+1), task.EventStatus, func(t *task.Task) { t.Phase = phase })
+			s.start("tools/call", map[string]any{"name": "wait_for_task", "arguments": map[string]any{"task_id": i + 1, "timeout_seconds": 1}})
+			time.Sleep(2 * time.Second)
+			r, _ := s.reply()
+			for _, half := range []string{r.text(), plain(t, r.Structured)} {
+				if strings.Contains(half, "goes on by itself") != (phase == task.PhaseQueued) {
+					t.Errorf("%s: %s", phase, half)
+				}
+			}
+		}
+	})
+}
+
+// TestNextOfACommand: a program has no checkpoint unless it keeps one.
+func TestNextOfACommand(t *testing.T) {
+	bubble(t, mcpserver.Options{}, func(t *testing.T, s *session, svc *fake) {
+		s.call("start_command", map[string]any{"command": []string{"make"}, "cwd": "/"})
+		svc.fail(1, "exit status 2", "raise the timeout: durablectl start ... --timeout 2h")
+		r, _ := s.call("get_task_status", map[string]any{"task_id": 1})
+		if text := r.text(); strings.Contains(text, "checkpoint") || strings.Contains(text, "durablectl") || !strings.Contains(text, "retry_task starts it again, as a new task") {
+			t.Error(text)
 		}
 	})
 }
@@ -240,6 +284,37 @@ func TestKindsChange(t *testing.T) {
 		svc.setKinds()
 		if n := changes(); n != 1 || s.toolNames()["start_nightly"] != nil {
 			t.Errorf("told of %d changes, or it is still there", n)
+		}
+	})
+}
+
+// TestStaleList: the file with the kinds is older than what the daemon tells, as it is when it could not be written. A
+// host that lists again must not bring the old tools back; and a tool that the host still has says what is the matter.
+func TestStaleList(t *testing.T) {
+	opts := mcpserver.Options{Kinds: func() []task.KindInfo { return []task.KindInfo{nightly} }}
+	bubble(t, opts, func(t *testing.T, s *session, svc *fake) {
+		svc.unknown = "nightly"
+		said := func(text string) {
+			t.Helper()
+			if !strings.Contains(text, "nightly is not in the daemon's configuration any more") || !strings.Contains(text, "do not call start_nightly again") {
+				t.Error(text)
+			}
+		}
+		r, _ := s.call("start_nightly", map[string]any{"branch": "main"})
+		said(r.text())
+		said(plain(t, r.Structured))
+		s.toolNames() // now the daemon is asked, and the tool is gone
+		s.start("tools/call", map[string]any{"name": "start_nightly", "arguments": map[string]any{"branch": "main"}})
+		said(strings.Join(s.said(), ""))
+		for range 3 {
+			if s.toolNames()["start_nightly"] != nil {
+				t.Error("the tool is back")
+			}
+		}
+		svc.setDown(true) // nobody would tell of a change now: the file counts, until the daemon is asked again
+		synctest.Wait()
+		if s.toolNames()["start_nightly"] == nil {
+			t.Error("the file is not read any more")
 		}
 	})
 }

@@ -47,6 +47,7 @@ type fake struct {
 	input   string
 	closed  bool
 	kinds   []task.KindInfo
+	unknown string // a kind that the daemon refuses
 	retries []task.RetryRequest
 	// eventCalls counts the attempts to open a stream.
 	eventCalls int
@@ -149,6 +150,9 @@ func (f *fake) Submit(_ context.Context, spec task.Spec, key task.Key) (task.Tas
 	defer f.mu.Unlock()
 	if err := f.upLocked(); err != nil {
 		return task.Task{}, err
+	}
+	if spec.Kind == f.unknown && spec.Kind != "" {
+		return task.Task{}, task.Errorf(task.InvalidArgument, "unknown kind %q", spec.Kind).WithHint("this daemon has: command")
 	}
 	f.specs = append(f.specs, spec)
 	if id, ok := f.keys[key]; ok && key != "" {

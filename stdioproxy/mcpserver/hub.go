@@ -33,8 +33,10 @@ type hub struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
 
-	// kindsChanged, if set, is called when the kinds may have changed. It never changes.
+	// kindsChanged, if set, is called when the kinds may have changed, away when nobody would tell of that any more.
+	// They never change.
 	kindsChanged func(context.Context)
+	away         func()
 
 	mu sync.Mutex
 	// subs: who subscribed to which URI. started: whose task it is. watched: sessions whose end is
@@ -46,6 +48,8 @@ type hub struct {
 	lists map[*mcp.ServerSession]bool
 	// feed is the running stream, nil while there is no interest.
 	feed *feed
+	// closed: nothing is begun any more.
+	closed bool
 }
 
 // feed is one life of the event stream, over any number of connections.
@@ -78,7 +82,9 @@ func (h *hub) subscribe(ctx context.Context, ss *mcp.ServerSession, uri string) 
 	h.subs[uri][ss] = true
 	f := h.interestLocked(ss)
 	h.mu.Unlock()
-	f.await(ctx)
+	if f != nil {
+		f.await(ctx)
+	}
 }
 
 // subscribe is the SDK's handler. It refuses what will never change. When it returns, a change makes it
@@ -106,9 +112,12 @@ func (h *hub) unsubscribe(ss *mcp.ServerSession, uri string) {
 // follow has ss told when the task ends, unless the session ends before.
 func (h *hub) follow(ss *mcp.ServerSession, id task.ID) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.started[id] = ss
 	f := h.interestLocked(ss)
-	h.mu.Unlock()
+	if f == nil {
+		return
+	}
 	// The task may have ended before the stream was open. The start tool does not wait for that.
 	h.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*openWait)
@@ -125,6 +134,15 @@ func (h *hub) listed(ss *mcp.ServerSession) {
 	if !h.lists[ss] {
 		h.lists[ss] = true
 		h.interestLocked(ss)
+	}
+}
+
+// askKinds has it looked up which kinds there are, without waiting for it.
+func (h *hub) askKinds() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.kindsChanged != nil && !h.closed {
+		h.wg.Go(func() { h.kindsChanged(context.Background()) })
 	}
 }
 
@@ -145,8 +163,12 @@ func (h *hub) pokeLocked() {
 	}
 }
 
-// interestLocked makes sure that the feed runs and that the end of ss is noticed. h.mu is held.
+// interestLocked makes sure that the feed runs and that the end of ss is noticed. It returns nil when the hub is
+// closed: a call may outlast its session. h.mu is held.
 func (h *hub) interestLocked(ss *mcp.ServerSession) *feed {
+	if h.closed {
+		return nil
+	}
 	if !h.watched[ss] {
 		h.watched[ss] = true
 		h.wg.Go(func() {
@@ -207,6 +229,7 @@ func (h *hub) forget(ss *mcp.ServerSession) {
 // close ends the feed and waits. The sessions have ended before.
 func (h *hub) close() {
 	h.mu.Lock()
+	h.closed = true
 	if h.feed != nil {
 		h.feed.cancel()
 		h.feed = nil
@@ -241,6 +264,9 @@ func (h *hub) run(ctx context.Context, f *feed) {
 			h.resync(ctx, p, missed)
 			missed = false
 			err = h.pump(ctx, stream, p, &cursor)
+			if h.away != nil {
+				h.away()
+			}
 		}
 		if ctx.Err() != nil {
 			return

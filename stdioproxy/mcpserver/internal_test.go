@@ -154,7 +154,7 @@ func TestAdvise(t *testing.T) {
 		{running(1000 * time.Hour), "Running, 34 %, about 42 days left. Tell the user; do not poll. Ask again in about 6 h, or when the user asks.", 6 * time.Hour},
 		{task.Task{Status: task.StatusPending, Phase: task.PhaseQueued}, "Accepted: it starts as soon as a slot is free. Tell the user; do not poll. Ask again in about 1 min, or when the user asks.", time.Minute},
 		{task.Task{Number: 7, Status: task.StatusPending, Phase: task.PhasePaused, Reason: task.ReasonCrashLoop}, "Paused (crash_loop). resume_task lets it go on, when the user wants that; in a terminal: durablectl resume 7.", 0},
-		{task.Task{Number: 42, Status: task.StatusPending, Phase: task.PhaseAwaitingApproval}, "Waiting for your approval. In a terminal: durablectl approve 42 (once), durablectl approve 42 --always, or durablectl policy allow", 0},
+		{task.Task{Number: 42, Status: task.StatusPending, Phase: task.PhaseAwaitingApproval}, "Tell the user: Waiting for your approval. In a terminal: durablectl approve 42 (once), durablectl approve 42 --always, or durablectl policy allow", 0},
 		{task.Task{Kind: "command", Status: task.StatusCompleted}, "Completed: the program ended with exit code 0. get_task_output shows what it wrote. Tell the user.", 0},
 		{task.Task{Status: task.StatusCompleted}, "Completed. Tell the user; there is nothing left to wait for.", 0},
 	} {

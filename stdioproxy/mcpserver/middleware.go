@@ -97,9 +97,12 @@ func (s *Server) route(next mcp.MethodHandler) mcp.MethodHandler {
 		switch r := req.(type) {
 		case *mcp.CallToolRequest:
 			defer s.hub.poke()
+			if err := s.goneTool(r.Params.Name); err != nil {
+				return nil, err
+			}
 		case *mcp.ServerRequest[*mcp.ListToolsParams]:
 			if s.opts.Kinds != nil {
-				s.syncKinds(s.opts.Kinds())
+				s.readKinds()
 				s.hub.listed(r.Session)
 			}
 		case *mcp.ReadResourceRequest:

@@ -33,15 +33,15 @@ func advise(t task.Task) advice {
 		}
 		return advice{Next: "Completed. Tell the user; there is nothing left to wait for."}
 	case task.StatusFailed:
-		return advice{Next: fmt.Sprintf("Failed: %s. get_task_output shows its log; retry_task goes on from its last checkpoint, once the cause is mended.", failure(t))}
+		return advice{Next: fmt.Sprintf("Failed: %s. get_task_output shows its log; once the cause is mended, retry_task %s.", failure(t), again(t))}
 	case task.StatusCancelled:
-		return advice{Next: "Cancelled. retry_task goes on from its last checkpoint."}
+		return advice{Next: "Cancelled. If the user wants it after all: retry_task " + again(t) + "."}
 	}
 	switch t.Phase {
 	case task.PhasePaused:
 		return advice{Next: fmt.Sprintf("Paused%s. resume_task lets it go on, when the user wants that; in a terminal: durablectl resume %d.", reason(t), t.Number)}
 	case task.PhaseAwaitingApproval:
-		return advice{Next: task.ApprovalNotice(t.Number)}
+		return advice{Next: "Tell the user: " + task.ApprovalNotice(t.Number)}
 	case task.PhaseInputRequired:
 		return advice{Next: fmt.Sprintf("It asks a person and waits: durablectl answer %d. Tell the user.", t.Number)}
 	}
@@ -73,6 +73,15 @@ func standing(t task.Task) string {
 		s += ", " + about(time.Duration(*eta)) + " left"
 	}
 	return s
+}
+
+// again is what retry_task does. A program has a checkpoint only if it keeps one itself.
+func again(t task.Task) string {
+	switch {
+	case t.Attempt == 0, t.Kind == kindCommand:
+		return "starts it again, as a new task"
+	}
+	return "goes on from its last checkpoint, as a new task"
 }
 
 func reason(t task.Task) string {

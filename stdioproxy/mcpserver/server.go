@@ -54,6 +54,10 @@ type Server struct {
 	kindsMu sync.Mutex
 	// kindTools are the tools of user-defined kinds, with what each was made from.
 	kindTools map[string]string
+	// kindsGone are the names of tools that there were.
+	kindsGone map[string]bool
+	// kindsTold: the daemon itself has said which kinds there are, and its stream is open: it would tell of a change.
+	kindsTold bool
 }
 
 // New returns a Server on svc. It calls nothing on svc: a handshake and the lists work while there is
@@ -73,7 +77,7 @@ func New(svc task.Service, opts Options) *Server {
 	}
 	s := &Server{
 		svc: svc, quiet: opts.Quiet, opts: opts, log: opts.Logger,
-		builtin: map[string]bool{}, kindTools: map[string]string{},
+		builtin: map[string]bool{}, kindTools: map[string]string{}, kindsGone: map[string]bool{},
 		impl: &mcp.Implementation{Name: "durable", Title: "MCP Durability Server", Version: opts.Version},
 		caps: &mcp.ServerCapabilities{
 			Tools:       &mcp.ToolCapabilities{ListChanged: true},
@@ -94,8 +98,8 @@ func New(svc task.Service, opts Options) *Server {
 	s.hub = newHub(s.quiet, s.mcp, s.log)
 	s.addTools()
 	if opts.Kinds != nil {
-		s.hub.kindsChanged = s.askKinds
-		s.syncKinds(opts.Kinds())
+		s.hub.kindsChanged, s.hub.away = s.askKinds, s.forgetKinds
+		s.readKinds()
 	}
 	s.addResources()
 	s.mcp.AddReceivingMiddleware(s.recover, s.introduce, s.route)

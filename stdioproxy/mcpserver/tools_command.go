@@ -15,16 +15,19 @@ const kindCommand = "command"
 // shellHint is for a command line that came where a list of arguments belongs, or the other way round.
 const shellHint = `["make", "-j8"] runs a program; shell=true with ["make && ./deploy"] a shell line`
 
+// stdinOpen is the kind's stdin of a command that takes input.
+const stdinOpen = "open"
+
 var restarts = []string{
 	string(task.RestartOnInterrupt), string(task.RestartOnFailure), string(task.RestartAlways), string(task.RestartNever),
 }
 
 var commandArgs = append([]arg{
-	{name: "command", typ: argStrings, required: true, desc: "Program, then its arguments; with shell=true one shell line"},
+	{name: "command", typ: argStrings, required: true, desc: `["make", "-j8"]; with shell=true one line: ["make && ./deploy"]`},
 	{name: "cwd", typ: argString, desc: "Working folder; default the project's"},
 	{name: "env", typ: argMap, desc: "More environment; values are kept secret"},
 	{name: "shell", typ: argBoolean},
-	{name: "timeout", typ: argString, desc: "Such as 2h; default none"},
+	{name: "timeout", typ: argString, desc: "A string such as 90s or 2h; default none"},
 	{name: "retries", typ: argInteger, min: 0, max: task.MaxAttempts - 1, desc: "When it fails; default 0"},
 	{name: "restart", typ: argString, enum: restarts, desc: "Default on-interrupt: after a reboot"},
 	{name: "nice", typ: argInteger, min: 0, max: 19},
@@ -94,7 +97,7 @@ func (c *call) commandParams() (map[string]any, error) {
 		params["nice"] = n
 	}
 	if c.args.bool("interactive") {
-		params["stdin"] = "open"
+		params["stdin"] = stdinOpen
 	}
 	return params, nil
 }
@@ -124,6 +127,23 @@ func (c *call) duration(name string) (task.Duration, error) {
 	return d, nil
 }
 
+// takesInput refuses a command that was started without an input: in its first moment the daemon cannot tell yet, and
+// would keep what nobody reads.
+func (c *call) takesInput(ctx context.Context, ref task.Ref) error {
+	t, err := c.s.svc.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	var params struct {
+		Stdin string `json:"stdin"`
+	}
+	if t.Kind != kindCommand || t.Status.Terminal() || json.Unmarshal(t.Params, &params) != nil || params.Stdin == stdinOpen {
+		return nil
+	}
+	return task.Errorf(task.FailedPrecondition, "task %d takes no input: it was started without interactive=true", t.Number).
+		WithHint("cancel_task %d, then start_command with interactive=true, if it has to read input", t.Number)
+}
+
 // sendInput writes to a program's stdin. Without an offset the text is appended and the request is sent once only:
 // nobody below us could tell a repetition.
 func sendInput(ctx context.Context, c *call) (*reply, error) {
@@ -138,6 +158,9 @@ func sendInput(ctx context.Context, c *call) (*reply, error) {
 	}
 	if newline, ok := c.args["newline"].(bool); given && (newline || !ok) {
 		text += "\n"
+	}
+	if err := c.takesInput(ctx, ref); err != nil {
+		return nil, err
 	}
 	state, err := c.s.svc.Stdin(ctx, ref, task.StdinRequest{
 		Offset: c.args.int("offset", task.StdinAtEnd), Data: strings.NewReader(text), Close: end,

@@ -3,8 +3,10 @@ package mcpserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"durable/ipc/task"
@@ -28,14 +30,29 @@ var kindName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 // keywords are those of a parameter's schema that a model has a use for.
 var keywords = []string{"type", "description", "enum", "default", "minimum", "maximum", "minLength", "maxLength", "pattern", "items"}
 
-// syncKinds makes the tools of the user-defined kinds what kinds says. Nil is not known: nothing changes. Clients
-// are told of a change by the SDK.
-func (s *Server) syncKinds(kinds []task.KindInfo) {
+// readKinds makes the tools what the daemon had listed last, unless it is there and has told: the file may be older,
+// and what is read now must not undo what is told meanwhile.
+func (s *Server) readKinds() {
+	s.kindsMu.Lock()
+	defer s.kindsMu.Unlock()
+	if !s.kindsTold {
+		s.syncKindsLocked(s.opts.Kinds())
+	}
+}
+
+// forgetKinds says that what the daemon told may have changed unseen.
+func (s *Server) forgetKinds() {
+	s.kindsMu.Lock()
+	defer s.kindsMu.Unlock()
+	s.kindsTold = false
+}
+
+// syncKindsLocked makes the tools of the user-defined kinds what kinds says. Nil is not known: nothing changes.
+// Clients are told of a change by the SDK. s.kindsMu is held.
+func (s *Server) syncKindsLocked(kinds []task.KindInfo) {
 	if kinds == nil {
 		return
 	}
-	s.kindsMu.Lock()
-	defer s.kindsMu.Unlock()
 	found := map[string]bool{}
 	for _, k := range kinds {
 		name := startPrefix + k.Name
@@ -54,12 +71,14 @@ func (s *Server) syncKinds(kinds []task.KindInfo) {
 			continue
 		}
 		s.kindTools[name] = mark
+		delete(s.kindsGone, name)
 		s.mcp.AddTool(t.describe(), s.handler(t))
 	}
 	var gone []string
 	for name := range s.kindTools {
 		if !found[name] {
 			gone = append(gone, name)
+			s.kindsGone[name] = true
 			delete(s.kindTools, name)
 		}
 	}
@@ -80,7 +99,10 @@ func (s *Server) askKinds(ctx context.Context) {
 	if kinds == nil {
 		kinds = []task.KindInfo{}
 	}
-	s.syncKinds(kinds)
+	s.kindsMu.Lock()
+	defer s.kindsMu.Unlock()
+	s.syncKindsLocked(kinds)
+	s.kindsTold = ctx.Err() == nil
 }
 
 // kindTool is the tool of a user-defined kind.
@@ -101,9 +123,36 @@ func kindTool(k task.KindInfo) (tool, error) {
 			if err != nil {
 				return nil, err
 			}
-			return c.submit(ctx, k.Name, params, "")
+			r, err := c.submit(ctx, k.Name, params, "")
+			return r, c.kindGone(k.Name, err)
 		},
 	}, nil
+}
+
+// kindGone says it clearly where the kind behind a tool is not there any more: the host's list of tools is older than
+// the daemon's configuration.
+func (c *call) kindGone(name string, err error) error {
+	if !errors.Is(err, task.InvalidArgument) || !strings.HasPrefix(task.AsError(err).Message, "unknown kind ") {
+		return err
+	}
+	c.s.hub.askKinds()
+	return noKind(name)
+}
+
+func noKind(name string) error {
+	return task.Errorf(task.NotFound, "the kind %s is not in the daemon's configuration any more; nothing was started", name).
+		WithHint("tell the user, and do not call %s%s again: a person can put [kinds.%[2]s] back into config.toml, then: durablectl reload", startPrefix, name)
+}
+
+// goneTool refuses a call of a tool that the host was shown and that is gone. Many hosts list once, and their models
+// would learn from the SDK's refusal only that the tool, which they see, is unknown.
+func (s *Server) goneTool(name string) error {
+	s.kindsMu.Lock()
+	defer s.kindsMu.Unlock()
+	if !s.kindsGone[name] {
+		return nil
+	}
+	return protocolError(noKind(strings.TrimPrefix(name, startPrefix)))
 }
 
 // kindParams are the arguments that are the kind's own, with paths made absolute.

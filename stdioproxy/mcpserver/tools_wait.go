@@ -37,9 +37,20 @@ func waitForTask(ctx context.Context, c *call) (*reply, error) {
 	}
 	r := taskReply(t)
 	if !t.Status.Terminal() {
-		r.said("waited", "Still "+string(t.Status)+" after "+time.Since(begun).Round(time.Second).String()+". That is no error: the task goes on by itself.")
+		r.said("waited", "Still "+string(t.Status)+" after "+time.Since(begun).Round(time.Second).String()+". That is no error: "+goesOn(t))
 	}
 	return r, nil
+}
+
+// goesOn says whether time alone brings t further.
+func goesOn(t task.Task) string {
+	switch t.Phase {
+	case task.PhaseAwaitingApproval, task.PhaseInputRequired:
+		return "it " + phrases[t.Phase] + "; waiting here does not change that."
+	case task.PhasePaused:
+		return "it is paused; waiting here does not change that."
+	}
+	return "the task goes on by itself."
 }
 
 // await waits for the end of t and reports its progress meanwhile.
