@@ -169,13 +169,13 @@ func (a *attempt) perform() (result json.RawMessage, panicked bool, err error) {
 
 // prepare makes the folders that Run finds. A log is made at its first write only: most short tasks say nothing.
 func (a *attempt) prepare() error {
+	if a.adopted {
+		return nil // what it goes on from was there before its program was; what is not is no reason to let go of that
+	}
 	if a.survives {
 		if _, err := a.AttemptDir(); err != nil {
 			return folderError(err)
 		}
-	}
-	if a.adopted {
-		return nil // what it goes on from was there before its program was
 	}
 	return a.e.inherit(a.ctx, a.rec.Task)
 }

@@ -110,6 +110,7 @@ type Engine struct {
 	unwatched map[task.ID]task.Task
 	draining  bool
 	stopping  bool
+	quit      chan struct{} // closed when stopping is set
 
 	fatal     chan error // capacity 1: an error that ends the engine
 	submitted atomic.Uint64
@@ -144,6 +145,7 @@ func New(cfg Config) *Engine {
 		cfg: cfg, store: cfg.Store, log: cfg.Logger, began: time.Now(),
 		wake: make(chan struct{}, 1), hub: newHub(),
 		running: map[task.ID]*attempt{}, waiters: map[task.ID]*waiter{}, unwatched: map[task.ID]task.Task{}, fatal: make(chan error, 1),
+		quit: make(chan struct{}),
 	}
 	if e.watcher = cfg.Watcher; e.watcher == nil {
 		e.watcher = watch.New(e.log)
@@ -174,6 +176,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.endTidying()
 	e.mu.Lock()
 	e.stopping = true
+	close(e.quit)
 	for _, a := range e.running {
 		a.end(job.ErrStop)
 	}

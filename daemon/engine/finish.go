@@ -105,12 +105,12 @@ const restartCalm = 10 * time.Minute
 // count keeps the number of ends in a row, which the backoff grows with. For the retry policy they are failures,
 // and never forgotten: it has a limit. A restart policy has none, and may have a program that runs for weeks: its
 // count begins anew after an attempt that ran for restartCalm, as a kubelet's does, and for RestartAlways a success
-// is an end like any other.
+// is an end like any other. Neither is a service in a crash loop that three reboots in a week have interrupted.
 func count(rec *store.Record, outcome task.Outcome) {
 	t := &rec.Task
 	restarts := t.Restart == task.RestartAlways || t.Restart == task.RestartOnFailure
 	if restarts && t.StartedAt != nil && t.UpdatedAt.Sub(*t.StartedAt) >= restartCalm {
-		rec.Failures = 0
+		rec.Failures, rec.Interruptions = 0, 0
 	}
 	if task.Outcomes[outcome].Counts && (outcome != task.OutcomeSucceeded || t.Restart == task.RestartAlways) {
 		rec.Failures++

@@ -92,6 +92,9 @@ func (a *attempt) AttemptDir() (string, error) {
 // Adopted implements job.Host.
 func (a *attempt) Adopted() bool { return a.adopted }
 
+// Leaving implements job.Host.
+func (a *attempt) Leaving() <-chan struct{} { return a.e.quit }
+
 // Mark implements job.Host. What the table of states does not have is no change: an adopted program runs already,
 // and one that is being stopped stays so.
 func (a *attempt) Mark(trigger task.Trigger) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"durable/daemon/job"
+	"durable/daemon/store"
 	"durable/ipc/task"
 )
 
@@ -162,5 +163,24 @@ func TestDiskIsMeasuredAgainSoon(t *testing.T) {
 	m.next = time.Now()
 	if got := m.measure(0).Tasks; got < 1<<20 {
 		t.Errorf("%d bytes of a MiB", got)
+	}
+}
+
+// TestServicesAndReboots: what has run for a while before each of three reboots is in no crash loop, if it is a service.
+func TestServicesAndReboots(t *testing.T) {
+	for restart, want := range map[task.Restart]int{task.RestartAlways: 0, task.RestartOnFailure: 0, task.RestartOnInterrupt: 2} {
+		started := now().Add(-restartCalm)
+		rec := store.Record{Interruptions: 2, Task: task.Task{Restart: restart, StartedAt: &started, UpdatedAt: now()}}
+		if count(&rec, task.OutcomeInterrupted); rec.Interruptions != want {
+			t.Errorf("%s: %d interruptions in a row, want %d", restart, rec.Interruptions, want)
+		}
+	}
+}
+
+// TestTimedOutBefore: a Survivor's attempt may have been ended by the timeout of an earlier daemon.
+func TestTimedOutBefore(t *testing.T) {
+	end := judge(context.Background(), true, nil, job.Ended(task.OutcomeTimedOut, job.ErrTimeout))
+	if end.outcome != task.OutcomeTimedOut || end.err.Message != "timed out" || end.err.Hint == "" {
+		t.Errorf("%+v", end)
 	}
 }

@@ -26,9 +26,12 @@ func judge(ctx context.Context, survives bool, result json.RawMessage, err error
 	if err == nil {
 		return ending{outcome: task.OutcomeSucceeded, result: result, clean: true}
 	}
-	end := ending{outcome: seen(err), err: shortened(task.AsError(err)), permanent: job.IsPermanent(err)}
+	end := ending{outcome: seen(survives, err), err: shortened(task.AsError(err)), permanent: job.IsPermanent(err)}
 	down := end.outcome == task.OutcomeInterrupted
 	end.clean = !down
+	if end.outcome == task.OutcomeTimedOut { // under an earlier daemon
+		end.err = errTimedOut()
+	}
 	if ctx.Err() == nil || errors.Is(err, task.Internal) {
 		return end
 	}
@@ -41,16 +44,24 @@ func judge(ctx context.Context, survives bool, result json.RawMessage, err error
 		end.outcome = task.OutcomeCancelled
 	case errors.Is(cause, job.ErrTimeout) && !down:
 		end.outcome = task.OutcomeTimedOut
-		end.err = task.Errorf(task.Unavailable, "timed out").WithHint("start it again with more time: --timeout 2h")
+		end.err = errTimedOut()
 	}
 	return end
 }
 
+func errTimedOut() *task.Error {
+	return task.Errorf(task.Unavailable, "timed out").WithHint("start it again with more time: --timeout 2h")
+}
+
 // seen is the outcome that Run gave to its error. It can say only what it may have seen.
-func seen(err error) task.Outcome {
+func seen(survives bool, err error) task.Outcome {
 	switch o := job.OutcomeOf(err); o {
 	case task.OutcomeSignaled, task.OutcomeLost, task.OutcomeInterrupted:
 		return o
+	case task.OutcomeTimedOut:
+		if survives {
+			return o
+		}
 	}
 	return task.OutcomeFailed
 }

@@ -32,6 +32,8 @@ type Host interface {
 	AttemptDir() (string, error)
 	// Adopted reports whether an earlier daemon began this attempt.
 	Adopted() bool
+	// Leaving is closed when the daemon is about to leave, whatever the attempt's context is done with.
+	Leaving() <-chan struct{}
 	// Mark makes a change of the attempt's phase durable: task.TriggerRun or task.TriggerOrphan.
 	Mark(trigger task.Trigger) error
 	// Ask puts a durable question and waits for its answer.
@@ -116,6 +118,10 @@ func (c *Context) AttemptDir() (string, error) { return c.host.AttemptDir() }
 
 // Adopted reports whether this attempt was begun by a daemon that is gone; only a [Survivor] sees that.
 func (c *Context) Adopted() bool { return c.host.Adopted() }
+
+// Leaving returns a channel that is closed when the daemon leaves. Only a [Survivor] that ends its work needs it: with the
+// cause ErrCancelled or ErrTimeout, its context does not tell.
+func (c *Context) Leaving() <-chan struct{} { return c.host.Leaving() }
 
 // Task returns the task as it was when the attempt began.
 func (c *Context) Task() task.Task { return c.task }

@@ -59,7 +59,8 @@ type Cleaner interface {
 // an error made with [Ended] where that is more than success or failure. As soon as it has found that the work goes on
 // it calls Context.Started (or Orphaned): a timeout that has passed meanwhile ends the context only then.
 //
-// A cancel may have been committed before Run is called: its context is done then. Run must not return
+// A cancel may have been committed before Run is called: its context is done then. Ending the work may take longer than
+// the daemon stays: Context.Leaving says so, and ErrDetached leaves the rest to the next one. Run must not return
 // another error than ErrDetached while the work may go on: another attempt could begin beside it. ErrDetached that
 // nobody asked for, and a panic, have Run called again after a moment, with Adopted true.
 type Survivor interface {
@@ -118,8 +119,8 @@ type ended struct {
 
 func (e ended) Unwrap() error { return e.error }
 
-// Ended returns err as the end of an attempt with that outcome: task.OutcomeSignaled, OutcomeLost,
-// OutcomeInterrupted. A cancel or a timeout that ended the attempt's context still has the last word, but that no
+// Ended returns err as the end of an attempt with that outcome: task.OutcomeSignaled, OutcomeTimedOut (under an earlier
+// daemon), OutcomeLost, OutcomeInterrupted. A cancel or a timeout that ended the attempt's context still has the last word, but that no
 // timeout makes of an interruption anything else.
 func Ended(outcome task.Outcome, err error) error { return ended{err, outcome} }
 

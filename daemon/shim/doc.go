@@ -7,6 +7,9 @@
 //	lock held                            Running      its holder lives: adopted
 //	lock free, exit                      Ended        Wait returns how
 //	lock free, no started                NotStarted   and revoked: no holder that comes late starts it
+//	no folder                            NotStarted   no process of it is there
+//	lock held, no started for 2 s        NotStarted   and revoked: the holder hangs, and will not start it
+//	no started, but processes            Orphaned     somebody has removed the folder, or what was in it
 //	lock free, started, same boot        Orphaned     the program still runs
 //	                                     Lost         it does not
 //	lock free, started, another boot     Interrupted

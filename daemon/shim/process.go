@@ -86,6 +86,9 @@ func (p *Process) settle(ctx context.Context) error {
 func (p *Process) judge(ctx context.Context) (*Process, Verdict, error) {
 	for deadline := time.Now().Add(between); ; {
 		found, verdict, err := (Launcher{Boot: p.boot}).Recover(ctx, p.dir, p.spec.Nonce)
+		if verdict == NotStarted { // it was: we have seen its holder. The folder was removed since, or what was in it
+			found.result, verdict = ErrLost, Lost
+		}
 		if verdict != Running || err != nil {
 			return found, verdict, err
 		}

@@ -15,8 +15,8 @@ import (
 
 const (
 	// between is how long a holder may have the lock without having written "started": it reads a spec
-	// that is whole already, or whose writer is gone, and syncs a file.
-	between = time.Minute
+	// that is whole already, or whose writer is gone, and syncs a file. After that the start is revoked.
+	between = 2 * time.Second
 	// glance is the pause between two looks meanwhile. It is rare, and short.
 	glance = 2 * time.Millisecond
 )
@@ -31,8 +31,17 @@ func (l Launcher) Recover(ctx context.Context, dir, nonce string) (*Process, Ver
 			defer func() { _ = lock.Close() }()
 			return l.judge(dir, nonce)
 		}
+		if missing(err) { // the folder was never made, or was removed, and whatever runs has no part in that
+			return l.notStarted(&Process{dir: dir, boot: l.Boot})
+		}
 		if !errors.Is(err, protocol.ErrLocked) {
 			return nil, "", task.Errorf(task.Unavailable, "lock %s: %w", dir, err)
+		}
+		late := time.Now().After(deadline)
+		if late {
+			if err := protocol.Write(dir, protocol.FileRevoked, nil, true); err != nil {
+				return nil, "", task.Errorf(task.Unavailable, "revoke %s: %w", dir, err)
+			}
 		}
 		s, err := readStarted(dir)
 		if err == nil {
@@ -42,14 +51,24 @@ func (l Launcher) Recover(ctx context.Context, dir, nonce string) (*Process, Ver
 		if !missing(err) {
 			return nil, "", unreadable(dir, protocol.FileStarted, err)
 		}
+		if late { // the holder hangs; when it goes on it finds "revoked", and we would have seen its "started"
+			return l.notStarted(&Process{dir: dir, boot: l.Boot})
+		}
 		if err := pause(ctx, glance); err != nil {
 			return nil, "", err
 		}
-		if time.Now().After(deadline) {
-			return nil, "", task.Errorf(task.Unavailable, "%s: its holder has not started anything for %s", dir, between).
-				WithHint("look for a %s that hangs or was stopped", program)
-		}
 	}
+}
+
+// notStarted is the verdict on a folder that tells of no start. One that was removed, or emptied, under a program tells of none either:
+// so the processes are asked.
+func (l Launcher) notStarted(p *Process) (*Process, Verdict, error) {
+	p.result = ErrLost
+	if p, verdict, err := l.alive(p); verdict != Lost {
+		return p, verdict, err
+	}
+	p.result = ErrNotExecuted
+	return p, NotStarted, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -120,8 +139,7 @@ func (l Launcher) judge(dir, nonce string) (*Process, Verdict, error) {
 		p.result = corrupt(dir, protocol.FileStarted)
 		return l.alive(p)
 	}
-	p.result = ErrNotExecuted
-	return p, NotStarted, nil
+	return l.notStarted(p)
 }
 
 // ours reports why a folder must be left alone: it is another's, a newer daemon's, or cannot be read now.

@@ -27,8 +27,9 @@ const answerPatience = time.Minute
 var holderEnv = []string{"GOGC=10", "GOMAXPROCS=1"}
 
 // Start runs spec in dir, the attempt's folder, which exists and in which nothing was started before. It
-// returns when the program runs, or why it does not: an error that is ErrNotExecuted. ctx ends only the wait for the
-// holder to take its spec; then nothing was run either, and the error is ctx's cause too.
+// returns when the program runs, or why it does not: an error that is ErrNotExecuted. Where ctx ends before the
+// holder has its spec, nothing was run either, and the error is ctx's cause too; where it ends later, the holder has a
+// moment to answer, and after any other error only Recover can tell what has become of the start.
 func (l Launcher) Start(ctx context.Context, dir string, spec Spec) (*Process, error) {
 	l.hook(PointBefore)
 	if spec.Version == 0 {
@@ -48,10 +49,13 @@ func (l Launcher) Start(ctx context.Context, dir string, spec Spec) (*Process, e
 	l.hook(PointSpawned)
 	sent := h.send(ctx, spec.Append())
 	l.hook(PointSpecSent)
-	reply, err := h.answer()
+	reply, err := h.answer(ctx)
 	l.hook(PointUp)
 	if err == nil && reply.Refusal == "" {
 		return &Process{dir: dir, boot: l.Boot, holder: h.child, child: reply.Child, spec: started(spec, h.child.pid())}, nil
+	}
+	if err != nil && sent == nil && ctx.Err() != nil { // it may be about to run the program: not ours to kill
+		return nil, task.Errorf(task.Unavailable, "%w before the holder of %s has answered", context.Cause(ctx), spec.Path)
 	}
 	h.end()
 	switch {
@@ -146,9 +150,14 @@ func (h *held) send(ctx context.Context, spec []byte) error {
 	return errors.Join(err, h.in.Close())
 }
 
+// lastAnswer is how long a holder has to answer whose daemon leaves, or has to end the program anyway.
+const lastAnswer = time.Second
+
 // answer waits for the holder's line.
-func (h *held) answer() (protocol.Reply, error) {
+func (h *held) answer(ctx context.Context) (protocol.Reply, error) {
 	_ = h.out.SetReadDeadline(time.Now().Add(answerPatience))
+	stop := context.AfterFunc(ctx, func() { _ = h.out.SetReadDeadline(time.Now().Add(lastAnswer)) })
+	defer stop()
 	line, err := io.ReadAll(io.LimitReader(h.out, 64<<10))
 	err = errors.Join(err, h.out.Close())
 	if !bytes.HasSuffix(line, []byte("\n")) {

@@ -96,11 +96,12 @@ func (k *Kind) Run(ctx context.Context, j *job.Context) (any, error) {
 // ordered returns what Prepare made. A backup has no secrets: what needs none is made anew.
 func (k *Kind) ordered(ctx context.Context, j *job.Context) (order, error) {
 	var o order
-	if err := j.Secrets(&o); err != nil || o.Program != "" {
-		return o, err
-	}
+	err := j.Secrets(&o)
 	if j.Adopted() { // it runs, or has run: nothing of the order is needed but the ways to look at it
-		return order{}, nil
+		return o, nil
+	}
+	if err != nil || o.Program != "" {
+		return o, err
 	}
 	var p params
 	if err := j.Params(&p); err != nil {

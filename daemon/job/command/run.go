@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"durable/daemon/job"
@@ -62,19 +63,18 @@ type process interface {
 // places are the folders that a program gets.
 type places struct{ attempt, checkpoint, artifacts string }
 
+// placesOf makes them. Those of an adopted program were there before it was: where they have been removed since, and cannot be
+// made again (the disk is full), that is no reason to let go of the program.
 func placesOf(j *job.Context) (at places, err error) {
-	if at.attempt, err = j.AttemptDir(); err != nil {
-		return at, err
+	attempt, err1 := j.AttemptDir()
+	artifacts, err2 := j.ArtifactsDir()
+	work, err3 := j.WorkDir()
+	at = places{attempt, filepath.Join(work, "checkpoint"), artifacts}
+	err = errors.Join(err1, err2, err3, os.MkdirAll(at.checkpoint, 0o700))
+	if j.Adopted() {
+		err = nil
 	}
-	if at.artifacts, err = j.ArtifactsDir(); err != nil {
-		return at, err
-	}
-	work, err := j.WorkDir()
-	if err != nil {
-		return at, err
-	}
-	at.checkpoint = filepath.Join(work, "checkpoint")
-	return at, os.MkdirAll(at.checkpoint, 0o700)
+	return at, err
 }
 
 func formatUint(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -89,6 +89,7 @@ type attempt struct {
 	o     order
 	at    places
 	saved *checkpoints
+	told  atomic.Bool // see orphaned
 }
 
 // run does, or goes on with, an attempt of o.
@@ -152,9 +153,16 @@ func (a *attempt) adopt(ctx context.Context) (any, error) {
 		a.orphaned()
 		return a.watch(ctx, p)
 	case shim.NotStarted:
+		if phase := a.j.Task().Phase; phase == task.PhaseRunning || phase == task.PhaseOrphaned {
+			return nil, job.Ended(task.OutcomeLost, errors.New("the program ran, and its folder is gone: nobody knows how it ended"))
+		}
 		return nil, job.Ended(task.OutcomeInterrupted, errors.New("the daemon went down before the program was started"))
 	}
 	exit, err := p.Wait(context.WithoutCancel(ctx)) // answers at once
+	if err == nil && exit.Stopped && a.j.Task().Timeout > 0 && ctx.Err() == nil {
+		// Told to end, and not by a cancel, which would have ended ctx: what it made of that is no end of its own.
+		return nil, job.Ended(task.OutcomeTimedOut, job.ErrTimeout)
+	}
 	if err == nil && exit.Signal != "" && a.otherBoot() {
 		err = shim.ErrInterrupted // it was the shutdown that ended it
 	}
@@ -172,18 +180,26 @@ const (
 // recover asks until there is an answer: without one the attempt has not ended, so that no other may begin. When
 // the attempt is to end for good, it gives up after a while.
 func (a *attempt) recover(ctx context.Context) (process, shim.Verdict, error) {
+	asking, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer leave()
+	defer context.AfterFunc(ctx, func() {
+		if leaves(ctx) {
+			leave()
+		}
+	})()
 	deadline := time.Time{}
 	for pause := recoverPause; ; pause = min(2*pause, recoverMost) {
-		p, verdict, err := a.holder.Recover(context.WithoutCancel(ctx), a.at.attempt, nonce(a.j))
+		p, verdict, err := a.holder.Recover(asking, a.at.attempt, nonce(a.j))
 		if err == nil {
 			return p, verdict, nil
+		}
+		if leaves(ctx) || a.leaving() {
+			return nil, "", job.ErrDetached
 		}
 		a.j.Logf("cannot tell what has become of the program: %v", err)
 		done := ctx.Done()
 		if ctx.Err() != nil {
 			switch {
-			case leaves(ctx):
-				return nil, "", job.ErrDetached
 			case deadline.IsZero():
 				deadline = time.Now().Add(recoverMost)
 			case time.Now().After(deadline):
@@ -196,7 +212,19 @@ func (a *attempt) recover(ctx context.Context) (process, shim.Verdict, error) {
 		case <-timer.C:
 		case <-done:
 			timer.Stop()
+		case <-a.j.Leaving():
+			timer.Stop()
 		}
+	}
+}
+
+// leaving reports whether the daemon leaves, whatever else is to happen.
+func (a *attempt) leaving() bool {
+	select {
+	case <-a.j.Leaving():
+		return true
+	default:
+		return false
 	}
 }
 
@@ -206,8 +234,11 @@ func leaves(ctx context.Context) bool {
 	return cause != nil && !errors.Is(cause, job.ErrCancelled) && !errors.Is(cause, job.ErrTimeout)
 }
 
-// orphaned notes that the holder is gone: how the program ends cannot be seen any more.
+// orphaned notes, once, that the holder is gone: how the program ends cannot be seen any more.
 func (a *attempt) orphaned() {
+	if a.told.Swap(true) {
+		return
+	}
 	a.j.Logf("the holder of the program is gone: the program goes on, how it ends will not be known")
 	if err := a.j.Orphaned(); err != nil {
 		a.j.Logf("%v", err)
@@ -220,6 +251,40 @@ type ending struct {
 	err  error
 }
 
+// known reports whether the program has ended, with an end that is known or never will be.
+func (e ending) known() bool {
+	return e.err == nil || errors.Is(e.err, shim.ErrLost) || errors.Is(e.err, shim.ErrInterrupted) || errors.Is(e.err, shim.ErrNotExecuted)
+}
+
+// wait waits for the end of p until waiting is done. An error that is no end (too many open files) says nothing of the
+// program: it is asked again, as in recover; when the attempt is to end for good, that is given up after a while too.
+func (a *attempt) wait(waiting, ctx context.Context, p process) ending {
+	deadline := time.Time{}
+	for pause := recoverPause; ; pause = min(2*pause, recoverMost) {
+		exit, err := p.Wait(waiting)
+		if end := (ending{exit, err}); end.known() || waiting.Err() != nil {
+			return end
+		}
+		a.j.Logf("cannot tell what becomes of the program: %v", err)
+		done := ctx.Done()
+		if ctx.Err() != nil {
+			if deadline.IsZero() {
+				deadline = time.Now().Add(recoverMost)
+			} else if time.Now().After(deadline) {
+				return ending{err: err}
+			}
+			done, pause = nil, recoverPause
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-done:
+		case <-waiting.Done():
+		}
+		timer.Stop()
+	}
+}
+
 // watch waits for the end of a program that runs, or leaves it to go on.
 func (a *attempt) watch(ctx context.Context, p process) (any, error) {
 	if real, ok := p.(*shim.Process); ok {
@@ -228,10 +293,7 @@ func (a *attempt) watch(ctx context.Context, p process) (any, error) {
 	waiting, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
 	ended := make(chan ending, 1)
-	go func() {
-		exit, err := p.Wait(waiting)
-		ended <- ending{exit, err}
-	}()
+	go func() { ended <- a.wait(waiting, ctx, p) }()
 	f := a.follow(a.opts.Watch)
 	f.start()
 	defer f.stop()
@@ -239,28 +301,27 @@ func (a *attempt) watch(ctx context.Context, p process) (any, error) {
 	select {
 	case end = <-ended:
 	case <-ctx.Done():
+		if leaves(ctx) {
+			return a.detach(ctx, leave, ended, f)
+		}
 		select {
 		case end = <-ended: // by itself, a moment before
 		default:
-			if leaves(ctx) {
-				return a.detach(ctx, leave, ended, f)
-			}
-			a.stop(p, ended)
-			f.finish()
-			return nil, context.Cause(ctx)
+			return a.stop(ctx, p, leave, ended, f)
 		}
 	}
 	f.finish()
 	return a.judge(end.exit, end.err, f)
 }
 
-// detach leaves the program alone, unless it has ended just now.
+// detach leaves the program alone, unless it has ended just now. What a signal has ended may have gone down with the machine, as
+// this daemon does: the next one knows.
 func (a *attempt) detach(ctx context.Context, leave func(), ended <-chan ending, f *follower) (any, error) {
 	leave()
 	end := <-ended
 	f.finish()
 	a.saved.look(true)
-	if known := end.err == nil || errors.Is(end.err, shim.ErrLost) || errors.Is(end.err, shim.ErrInterrupted); known {
+	if end.known() && end.exit.Signal == "" {
 		return a.judge(end.exit, end.err, f)
 	}
 	if errors.Is(context.Cause(ctx), job.ErrFenced) {
@@ -272,25 +333,32 @@ func (a *attempt) detach(ctx context.Context, leave func(), ended <-chan ending,
 // askAgain is how long a request to stop that could not be made waits for the next.
 const askAgain = time.Second
 
-// stop ends the program with all of its tree and returns when nothing of it is left.
-func (a *attempt) stop(p process, ended <-chan ending) {
+// stop ends the program with all of its tree, and returns when nothing of it is left. Where the daemon leaves before that, the
+// holder goes on with it, and the next daemon sees to it.
+func (a *attempt) stop(ctx context.Context, p process, leave func(), ended <-chan ending, f *follower) (any, error) {
 	grace := a.o.Grace
 	if grace == 0 {
 		grace = shim.DefaultGrace
 	}
+	again := time.NewTimer(0)
+	defer again.Stop()
 	for {
-		err := p.Stop(grace)
-		if err == nil {
-			<-ended
-			return
-		}
-		a.j.Logf("cannot stop the program: %v", err)
-		timer := time.NewTimer(askAgain)
 		select {
+		case <-again.C:
+			if err := p.Stop(grace); err != nil {
+				a.j.Logf("cannot stop the program: %v", err)
+				again.Reset(askAgain)
+			}
+			continue
+		case <-a.j.Leaving():
+			leave()
+			if !(<-ended).known() {
+				f.finish()
+				return nil, job.ErrDetached
+			}
 		case <-ended:
-			timer.Stop()
-			return
-		case <-timer.C:
 		}
+		f.finish()
+		return nil, context.Cause(ctx)
 	}
 }

@@ -187,6 +187,109 @@ func TestUnknownIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestUnseenIsWaitedForAgain: an error of the daemon's own is no end of the program, whether it is to end or not.
+func TestUnseenIsWaitedForAgain(t *testing.T) {
+	for name, cause := range map[string]error{"left alone": nil, "cancelled": job.ErrCancelled} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newProgram()
+			p.exit, p.blind = shim.Exit{Started: began, Ended: began}, 2
+			p.onStop = func() {}
+			s := newStage(t, p, nil)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			result := s.begin(ctx)
+			if cause != nil {
+				cancel(cause)
+			}
+			await(t, "the second look", func() bool { return strings.Count(s.host.Output(), "too many open files") == 2 })
+			select {
+			case err := <-result:
+				t.Fatalf("it has ended: %v", err)
+			default:
+			}
+			close(p.end)
+			if err := <-result; !errors.Is(err, cause) {
+				t.Errorf("%v, want %v", err, cause)
+			}
+		})
+	}
+}
+
+// TestLeaveWhileItStops: the daemon leaves, and what it has told to end has not ended.
+func TestLeaveWhileItStops(t *testing.T) {
+	p := newProgram()
+	stopped := make(chan struct{})
+	p.onStop = func() { close(stopped) }
+	s := newStage(t, p, nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	result := s.begin(ctx)
+	cancel(job.ErrCancelled)
+	<-stopped
+	s.host.Leave()
+	if err := <-result; !errors.Is(err, job.ErrDetached) {
+		t.Errorf("%v, want %v", err, job.ErrDetached)
+	}
+}
+
+// TestSignalledAsTheDaemonLeaves: the machine goes down, perhaps; who comes next knows.
+func TestSignalledAsTheDaemonLeaves(t *testing.T) {
+	for signal, want := range map[string]error{"SIGTERM": job.ErrDetached, "": nil} {
+		p := newProgram()
+		p.exit = shim.Exit{Signal: signal, Started: began, Ended: began}
+		s := newStage(t, p, nil)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		p.deaf = true // it is seen to end after all
+		result := s.begin(ctx)
+		cancel(job.ErrStop)
+		close(p.end)
+		if err := <-result; !errors.Is(err, want) {
+			t.Errorf("signal %q: %v, want %v", signal, err, want)
+		}
+	}
+}
+
+// TestStoppedUnderAnotherDaemon: what was told to end because its time was up has not ended by itself.
+func TestStoppedUnderAnotherDaemon(t *testing.T) {
+	s := newStage(t, verdict(shim.Ended, shim.Exit{Stopped: true, Started: began, Ended: began}, nil), nil)
+	s.host.SetAdopted(true)
+	s.task.Timeout = task.Duration(time.Second)
+	if _, err := s.run(t.Context()); job.OutcomeOf(err) != task.OutcomeTimedOut {
+		t.Errorf("%v, %v", job.OutcomeOf(err), err)
+	}
+}
+
+// TestFolderGone: of a program that was seen to run nobody says that it was not started.
+func TestFolderGone(t *testing.T) {
+	for phase, want := range map[task.Phase]task.Outcome{
+		task.PhaseStarting: task.OutcomeInterrupted, task.PhaseRunning: task.OutcomeLost, task.PhaseOrphaned: task.OutcomeLost,
+	} {
+		s := newStage(t, verdict(shim.NotStarted, shim.Exit{}, shim.ErrNotExecuted), nil)
+		s.host.SetAdopted(true)
+		s.task.Phase = phase
+		if _, err := s.run(t.Context()); job.OutcomeOf(err) != want {
+			t.Errorf("%s: %v, %v", phase, job.OutcomeOf(err), err)
+		}
+	}
+}
+
+// TestAdoptedWithoutItsOrder: what runs is watched also when nothing is left to read of what was to run, or of its folders.
+func TestAdoptedWithoutItsOrder(t *testing.T) {
+	p := verdict(shim.Running, shim.Exit{Started: began, Ended: began}, nil)
+	s := newStage(t, p, nil)
+	s.host.SetAdopted(true)
+	s.host.SetSecrets([]byte("{"))
+	if err := os.RemoveAll(filepath.Dir(s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Dir(s.dir), nil, 0o600); err != nil { // no folder can be made
+		t.Fatal(err)
+	}
+	if _, err := s.run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestCheckpointFolder: what a program saves is a checkpoint, and only that.
 func TestCheckpointFolder(t *testing.T) {
 	s := newStage(t, verdict(shim.Interrupted, shim.Exit{}, shim.ErrInterrupted), nil)

@@ -22,6 +22,8 @@ type program struct {
 	startErr error
 	verdict  shim.Verdict
 	unknown  int           // Recover fails so many times
+	blind    int           // and so Wait
+	deaf     bool          // Wait waits for the end alone
 	end      chan struct{} // closed when the program ends, with:
 	exit     shim.Exit
 	err      error
@@ -65,6 +67,16 @@ func (p *program) Recover(_ context.Context, _, nonce string) (command.Process, 
 }
 
 func (p *program) Wait(ctx context.Context) (shim.Exit, error) {
+	p.mu.Lock()
+	blind := p.blind > 0
+	p.blind--
+	p.mu.Unlock()
+	if blind {
+		return shim.Exit{}, errors.New("too many open files")
+	}
+	if p.deaf {
+		<-p.end
+	}
 	select {
 	case <-p.end:
 		return p.exit, p.err

@@ -241,7 +241,7 @@ func (t *Template) isString(name string) bool {
 // Run implements job.Kind.
 func (t *Template) Run(ctx context.Context, j *job.Context) (any, error) {
 	var o order
-	if err := j.Secrets(&o); err != nil {
+	if err := j.Secrets(&o); err != nil && !j.Adopted() {
 		return nil, job.Permanent(err)
 	}
 	if o.Program == "" && !j.Adopted() {

@@ -45,12 +45,13 @@ type Host struct {
 	answers  map[string]json.RawMessage
 	adopted  bool
 	marks    []task.Trigger
+	leaving  chan struct{}
 }
 
 // New returns a Host whose folders are below t.TempDir.
 func New(t testing.TB) *Host {
 	t.Helper()
-	return &Host{dir: t.TempDir(), answers: map[string]json.RawMessage{}}
+	return &Host{dir: t.TempDir(), answers: map[string]json.RawMessage{}, leaving: make(chan struct{})}
 }
 
 // Context returns what an attempt of t gets.
@@ -187,6 +188,12 @@ func (h *Host) Adopted() bool {
 	defer h.mu.Unlock()
 	return h.adopted
 }
+
+// Leave has the daemon leave, once.
+func (h *Host) Leave() { close(h.leaving) }
+
+// Leaving is closed by Leave.
+func (h *Host) Leaving() <-chan struct{} { return h.leaving }
 
 // Mark records trigger.
 func (h *Host) Mark(trigger task.Trigger) error {

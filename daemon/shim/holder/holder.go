@@ -95,7 +95,20 @@ func (h *holder) begin() (refusal string, err error) {
 		return protocol.RefusedFolder, err
 	}
 	h.pause(protocol.PauseStarted)
+	if protocol.Exists(here, protocol.FileRevoked) { // by a daemon that could not wait for us
+		return protocol.RefusedRevoked, h.notRun(errRevoked)
+	}
 	return h.exec(files)
+}
+
+var errRevoked = errors.New("revoked before it was started")
+
+// notRun writes down that the program did not run, and returns why.
+func (h *holder) notRun(err error) error {
+	h.exit.Error, h.exit.Ended, h.exit.Code = err.Error(), time.Now(), -1
+	// A disk that is full must not make this one wait: the refusal says it too.
+	_ = protocol.Write(here, protocol.FileExit, h.exit.Append(), true)
+	return err
 }
 
 // claim takes the folder. The lock comes before the look for "revoked": a daemon that judges takes the lock, then revokes.
@@ -150,10 +163,7 @@ func (h *holder) exec(files *files) (refusal string, err error) {
 	h.exit.Started = time.Now()
 	h.tree, err = startTree(&h.spec, files, &h.signals)
 	if err != nil {
-		h.exit.Error, h.exit.Ended, h.exit.Code = err.Error(), time.Now(), -1
-		// A disk that is full must not make this one wait: the refusal says it too.
-		_ = protocol.Write(here, protocol.FileExit, h.exit.Append(), true)
-		return protocol.RefusedExec, err
+		return protocol.RefusedExec, h.notRun(err)
 	}
 	files.close()
 	h.feeder = startFeeder(files.feed)

@@ -1,6 +1,8 @@
 package holder
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"durable/daemon/shim/protocol"
@@ -72,7 +74,8 @@ func (h *holder) step(now time.Time) (next time.Duration, done bool) {
 	if h.ended && !h.written {
 		h.logs.look() // the last marks are there before anybody hears of the end
 		h.pause(protocol.PauseExit)
-		h.written = protocol.Write(here, protocol.FileExit, h.exit.Append(), true) == nil
+		err := protocol.Write(here, protocol.FileExit, h.exit.Append(), true)
+		h.written = err == nil || errors.Is(err, os.ErrNotExist) // the folder was removed: there is nobody to tell
 	}
 	leave := empty || h.spec.KeepChildren && !h.stopping
 	switch {

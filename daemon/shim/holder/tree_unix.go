@@ -85,6 +85,7 @@ func (t *tree) reap(h *holder) (empty bool) {
 			return false
 		case pid == t.child.PID && !t.gone:
 			t.gone, h.ended = true, true
+			h.exit.Stopped = h.stopping
 			describe(&h.exit, ws, &ru)
 		}
 	}

@@ -60,7 +60,7 @@ func (t *tree) reap(h *holder) (empty bool) {
 		return false
 	}
 	if !h.ended {
-		h.ended = true
+		h.ended, h.exit.Stopped = true, h.stopping
 		h.exit.Code, h.exit.Ended = state.ExitCode(), time.Now()
 		h.exit.UserTime, h.exit.SystemTime = state.UserTime(), state.SystemTime()
 	}

@@ -7,7 +7,7 @@
 //	lock           flock, from before "revoked" is looked for until the holder's end
 //	alive          FIFO that the holder has open for writing, from before the lock: end of file says that it is gone
 //	control        FIFO that the daemon writes commands to
-//	revoked        made under the lock by a daemon that judges: a holder that comes late finds it and leaves
+//	revoked        made by a daemon that judges that nothing was started: a holder that finds it leaves
 //	started        Started: on disk before the program runs
 //	child          Child: after the fork, not synced
 //	exit           Exit: how the program ended; on disk before the holder does anything else
@@ -28,8 +28,10 @@
 //
 // The daemon starts the holder with the folder as its argument, writes a Spec to its standard input and closes that. The
 // holder answers with a Reply on its standard output, and closes that. In this order the holder: opens alive, takes the lock,
-// looks for revoked (and for started, exit), reads the spec to its end, syncs started, runs the program, writes child, answers. So
-// a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run and nothing will.
+// looks for revoked (and for started, exit), reads the spec to its end, syncs started, looks for revoked again, runs the program,
+// writes child, answers. So a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run and
+// nothing will. The second look is for a daemon that cannot have the lock, because the holder hangs: it makes revoked and then looks
+// for started, so that one of the two sees the other's file.
 //
 // # Design
 //

@@ -103,6 +103,8 @@ type Exit struct {
 	CoreDumped bool
 	// Error says why the program was not run at all.
 	Error string
+	// Stopped: it ended after the daemon had told it to.
+	Stopped bool
 	// Started and Ended are UTC; the times and the memory are those of the program and of the children it
 	// has waited for.
 	Started, Ended       time.Time
@@ -246,6 +248,7 @@ func (e *Exit) Append() []byte {
 	o.text("signal", e.Signal)
 	o.flag("core_dumped", e.CoreDumped)
 	o.text("error", e.Error)
+	o.flag("stopped", e.Stopped)
 	o.text("started", instant(e.Started))
 	o.text("ended", instant(e.Ended))
 	o.number("user_ns", int64(e.UserTime))
@@ -259,7 +262,7 @@ func ParseExit(data []byte) (Exit, error) {
 	f, err := parse(data)
 	e := Exit{
 		Code: f.int("code"), Signal: f.text("signal"), CoreDumped: f.flag("core_dumped"), Error: f.text("error"),
-		Started: f.instant("started", &err), Ended: f.instant("ended", &err),
+		Stopped: f.flag("stopped"), Started: f.instant("started", &err), Ended: f.instant("ended", &err),
 		UserTime: time.Duration(f.number("user_ns")), SystemTime: time.Duration(f.number("system_ns")), MaxRSS: f.number("max_rss"),
 	}
 	if err == nil && (f["code"].kind != kindNumber || e.Ended.IsZero()) {

@@ -1,0 +1,280 @@
+package daemon_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"durable/ipc/client"
+	"durable/ipc/socket"
+	"durable/ipc/task"
+)
+
+// What people and programs do to a command under which no promise may break.
+
+// leaving measures how long a daemon takes to leave after a SIGTERM.
+func leaving(t testing.TB, p *process) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if status := p.wait(); status != 0 {
+		t.Fatalf("the daemon left with status %d:\n%s", status, p.stderr.String())
+	}
+	return time.Since(began)
+}
+
+// leaveWithin is how long a daemon may take to leave; a loaded machine gets more.
+const leaveWithin = 2 * time.Second
+
+// untilFile is a script that runs until that file is there.
+func untilFile(path string) string {
+	return `while [ ! -e "` + path + `" ]; do sleep 0.05; done; `
+}
+
+func touch(t testing.TB, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFolderRemoved: somebody removes the folder of a command that runs, under a daemon or while there is none. The
+// program goes on, no second one is started beside it, its end is not known, and holder and task come to an end.
+func TestFolderRemoved(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		t.Run(fmt.Sprintf("daemon down %t", down), func(t *testing.T) {
+			t.Parallel()
+			dir, word := shortDir(t), "removed-"+filepath.Base(t.TempDir())
+			env, out := withShim(t, 8), t.TempDir()
+			end, ran := filepath.Join(out, "end"), filepath.Join(out, "ran")
+			p, c, running := runningCommand(t, dir, env, `echo "$DURABLE_ATTEMPT" >> `+ran+`; `+untilFile(end)+`exit 0`, word)
+			shim := holder(t, dir, running)
+			if down {
+				p.kill()
+			}
+			if err := os.RemoveAll(filepath.Join(socket.In(dir).Tasks, string(running.ID))); err != nil {
+				t.Fatal(err)
+			}
+			if down {
+				start(t, dir, "", env...).up()
+				awaitTask(t, c, running.ID, func(t task.Task) bool { return t.Phase == task.PhaseOrphaned })
+			}
+			touch(t, end)
+			done, err := c.Wait(t.Context(), running.ID.Ref(), patience)
+			if err != nil || done.Outcome != task.OutcomeLost || done.Attempt != 1 {
+				t.Errorf("%s (%s), attempt %d, %v; want lost in attempt 1", done.Status, done.Outcome, done.Attempt, err)
+			}
+			if b, _ := os.ReadFile(ran); string(b) != "1\n" {
+				t.Errorf("attempts that ran: %q", b)
+			}
+			awaitGone(t, shim)
+		})
+	}
+}
+
+// awaitGone waits until that process has ended; a zombie has.
+func awaitGone(t testing.TB, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is still there", pid)
+		}
+	}
+}
+
+// TestLeaveDuringCancel: a program that is deaf to SIGTERM does not hold up a daemon that is asked to leave; the next one
+// has it cancelled.
+func TestLeaveDuringCancel(t *testing.T) {
+	dir, word := shortDir(t), "leave-"+filepath.Base(t.TempDir())
+	env := withShim(t, 8)
+	p := start(t, dir, "", env...).up()
+	c := dial(dir, client.Options{Via: task.ViaCLI})
+	defer closeClient(c)
+	made := submitCommand(t, c, map[string]any{
+		"command": []string{"/bin/sh", "-c", `trap "" TERM; echo up; while :; do sleep 0.1; done`, word}, "cwd": "/", "grace": "6s",
+	})
+	running := awaitTask(t, c, made.ID, func(t task.Task) bool { return t.Phase == task.PhaseRunning })
+	awaitOutput(t, c, running, "up\n")
+	began := time.Now()
+	if _, err := c.Cancel(t.Context(), made.ID.Ref(), task.CancelRequest{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if took := leaving(t, p); took > leaveWithin {
+		t.Errorf("it took %s to leave", took)
+	}
+	start(t, dir, "", env...).up()
+	done, err := c.Wait(t.Context(), made.ID.Ref(), patience)
+	if err != nil || done.Status != task.StatusCancelled {
+		t.Errorf("%s, %v; want cancelled", done.Status, err)
+	}
+	t.Logf("cancelled after %s with a grace of 6s", time.Since(began).Round(time.Millisecond))
+	if left := processesWith(word); len(left) > 0 {
+		t.Errorf("processes %v are there", left)
+	}
+}
+
+// TestLeave: a daemon that is asked to leave does so at once, however many commands run, and they go on.
+func TestLeave(t *testing.T) {
+	dir, n := shortDir(t), 100
+	env := withShim(t, n)
+	p := start(t, dir, "", env...).up()
+	f := newFleet(t, dir)
+	f.launch(n)
+	took := leaving(t, p)
+	if took > leaveWithin {
+		t.Errorf("it took %s to leave", took)
+	}
+	p = start(t, dir, "", env...).up()
+	adoption := adopted(t, dir, n)
+	began := time.Now()
+	p.stop(dir)
+	t.Logf("%d commands: SIGTERM took %s, a restart %s, adoption %s", n, took, time.Since(began), adoption)
+	start(t, dir, "", env...).up()
+	f.release(0)
+	f.release(1)
+	f.check(0)
+	f.check(1)
+}
+
+// TestTimeoutAcrossDaemons: a program that was told to end because its time was up, and then left with 0, has timed out, also if
+// the daemon that told it died before it saw that.
+func TestTimeoutAcrossDaemons(t *testing.T) {
+	dir := shortDir(t)
+	env := withShim(t, 8)
+	p := start(t, dir, "", env...).up()
+	c := dial(dir, client.Options{Via: task.ViaCLI})
+	defer closeClient(c)
+	end := filepath.Join(t.TempDir(), "end")
+	raw := mustJSON(map[string]any{"command": []string{"/bin/sh", "-c",
+		`trap 'echo told; ` + untilFile(end) + ` exit 0' TERM; while :; do sleep 0.05; done`}, "cwd": "/", "grace": "30s"})
+	made, err := c.Submit(t.Context(), task.Spec{Kind: "command", Params: raw, Timeout: task.Duration(time.Second)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := awaitTask(t, c, made.ID, func(t task.Task) bool { return t.Phase == task.PhaseRunning })
+	awaitOutput(t, c, running, "told\n")
+	shim := holder(t, dir, running)
+	p.kill()
+	touch(t, end)
+	awaitGone(t, shim)
+	start(t, dir, "", env...).up()
+	done, err := c.Wait(t.Context(), made.ID.Ref(), patience)
+	if err != nil || done.Status != task.StatusFailed || done.Outcome != task.OutcomeTimedOut {
+		t.Errorf("%s (%s), %v; want failed (timed_out)", done.Status, done.Outcome, err)
+	}
+}
+
+// TestHolderHangsBeforeTheStart: a holder that was stopped before it has started anything holds up neither a daemon that
+// leaves nor a cancel, and starts nothing when it is woken up after that.
+func TestHolderHangsBeforeTheStart(t *testing.T) {
+	dir, out := shortDir(t), t.TempDir()
+	real, err := shimProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := filepath.Join(out, "ran")
+	t.Setenv("TEST_SHIM_PIDS", filepath.Join(out, "pids"))
+	// The holder takes the lock and reads its spec only when this shell has written it: it is stopped in between.
+	slow := filepath.Join(out, "durable-shim")
+	script := "#!/bin/sh\nmkfifo " + out + "/spec\n" + real + "/durable-shim \"$1\" < " + out + "/spec &\necho $! > " + out + "/holder.tmp\n" +
+		"exec 5> " + out + "/spec\nwhile [ ! -e \"$1/lock\" ]; do sleep 0.01; done; sleep 0.1; kill -STOP $!; mv " + out + "/holder.tmp " + out + "/holder\ncat >&5\nexec 5>&-\nwait\n"
+	if err := os.WriteFile(slow, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PATH=" + out + ":" + os.Getenv("PATH")}
+	p := start(t, dir, "", env...).up()
+	c := dial(dir, client.Options{Via: task.ViaCLI})
+	defer closeClient(c)
+	made := submitCommand(t, c, map[string]any{"command": []string{"/bin/sh", "-c", "echo ran >> " + ran}, "cwd": "/"})
+	pid := 0
+	for deadline := time.Now().Add(patience); pid == 0; time.Sleep(5 * time.Millisecond) {
+		if b, err := os.ReadFile(filepath.Join(out, "holder")); err == nil {
+			_, _ = fmt.Sscan(string(b), &pid)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no holder")
+		}
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	time.Sleep(100 * time.Millisecond)
+	p.kill()
+	p = start(t, dir, "", env...).up()
+	if took := leaving(t, p); took > leaveWithin {
+		t.Errorf("it took %s to leave", took)
+	}
+	start(t, dir, "", env...).up()
+	began := time.Now()
+	if _, err := c.Cancel(t.Context(), made.ID.Ref(), task.CancelRequest{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	done, err := c.Wait(t.Context(), made.ID.Ref(), 2*patience)
+	if err != nil || done.Status != task.StatusCancelled {
+		t.Errorf("%s (%s), %v; want cancelled", done.Status, done.Phase, err)
+	}
+	t.Logf("cancelled after %s", time.Since(began))
+	_ = syscall.Kill(pid, syscall.SIGCONT)
+	awaitGone(t, pid)
+	if b, err := os.ReadFile(ran); err == nil {
+		t.Errorf("the program ran after its task was cancelled: %q", b)
+	}
+}
+
+// TestForkBomb: a tree that forks while it is killed is gone after the grace and a second.
+func TestForkBomb(t *testing.T) {
+	dir, word := shortDir(t), "bomb-"+filepath.Base(t.TempDir())
+	// Each of 20 chains has a new process every few milliseconds, in a session of its own, whose parent leaves.
+	bomb := `trap "" TERM; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do setsid sh -c "$1" "$0" "$1" & done; echo up; sleep 1000`
+	link := `trap "" TERM; sleep 0.01; [ -e ` + dir + ` ] && setsid sh -c "$1" "$0" "$1" &`
+	env := withShim(t, 8)
+	start(t, dir, "", env...).up()
+	c := dial(dir, client.Options{Via: task.ViaCLI})
+	defer closeClient(c)
+	made := submitCommand(t, c, map[string]any{"command": []string{"/bin/sh", "-c", bomb, word, link}, "cwd": "/", "grace": "300ms"})
+	running := awaitTask(t, c, made.ID, func(t task.Task) bool { return t.Phase == task.PhaseRunning })
+	awaitOutput(t, c, running, "up\n")
+	began := time.Now()
+	if _, err := c.Cancel(t.Context(), made.ID.Ref(), task.CancelRequest{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	done, err := c.Wait(t.Context(), made.ID.Ref(), patience)
+	t.Logf("gone after %s; the grace is 300ms", time.Since(began).Round(time.Millisecond))
+	if err != nil || done.Status != task.StatusCancelled {
+		t.Errorf("%s, %v; want cancelled", done.Status, err)
+	}
+	if left := processesWith(word); len(left) > 0 {
+		t.Errorf("cancelled, and processes %v are there", left)
+	}
+}
+
+// TestProgramKillsItsHolder: that hides from nobody that it runs, nor from a cancel.
+func TestProgramKillsItsHolder(t *testing.T) {
+	dir, word := shortDir(t), "patricide-"+filepath.Base(t.TempDir())
+	p := start(t, dir, "", withShim(t, 8)...).up()
+	c := dial(dir, client.Options{Via: task.ViaCLI})
+	defer closeClient(c)
+	made := submitCommand(t, c, map[string]any{"command": []string{"/bin/sh", "-c", `trap "" TERM; kill -9 $PPID; while :; do sleep 0.1; done`, word}, "cwd": "/", "grace": "300ms"})
+	awaitTask(t, c, made.ID, func(t task.Task) bool { return t.Phase == task.PhaseOrphaned })
+	p.kill()
+	start(t, dir, "", withShim(t, 8)...).up()
+	adopted(t, dir, 1)
+	if _, err := c.Cancel(t.Context(), made.ID.Ref(), task.CancelRequest{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	done, err := c.Wait(t.Context(), made.ID.Ref(), patience)
+	if err != nil || done.Status != task.StatusCancelled {
+		t.Errorf("%s, %v; want cancelled", done.Status, err)
+	}
+	if left := processesWith(word); len(left) > 0 {
+		t.Errorf("cancelled, and processes %v are there", left)
+	}
+}
