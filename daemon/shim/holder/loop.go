@@ -20,7 +20,7 @@ func (h *holder) loop() {
 	defer timer.Stop()
 	for {
 		select {
-		case <-h.tree.changed:
+		case <-h.signals.child:
 		case c := <-h.control:
 			h.obey(c)
 		case <-h.signals.written:
