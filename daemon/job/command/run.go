@@ -21,14 +21,14 @@ type runner struct {
 
 // holder starts programs and finds them again: a shim.Launcher, but for tests.
 type holder interface {
-	Start(ctx context.Context, dir string, spec shim.Spec) (process, error)
+	Start(ctx context.Context, dir string, spec func() (shim.Spec, error)) (process, error)
 	Recover(ctx context.Context, dir, nonce string) (process, shim.Verdict, error)
 }
 
 // launcher makes interfaces of a shim.Launcher's results.
 type launcher struct{ shim.Launcher }
 
-func (l launcher) Start(ctx context.Context, dir string, spec shim.Spec) (process, error) {
+func (l launcher) Start(ctx context.Context, dir string, spec func() (shim.Spec, error)) (process, error) {
 	return l.Launcher.Start(ctx, dir, spec)
 }
 
@@ -62,19 +62,16 @@ type process interface {
 // places are the folders that a program gets.
 type places struct{ attempt, checkpoint, artifacts string }
 
-func placesOf(j *job.Context) (at places, err error) {
-	if at.attempt, err = j.AttemptDir(); err != nil {
-		return at, err
-	}
+func (at *places) make(j *job.Context) (err error) {
 	if at.artifacts, err = j.ArtifactsDir(); err != nil {
-		return at, err
+		return err
 	}
 	work, err := j.WorkDir()
 	if err != nil {
-		return at, err
+		return err
 	}
 	at.checkpoint = filepath.Join(work, "checkpoint")
-	return at, os.MkdirAll(at.checkpoint, 0o700)
+	return os.MkdirAll(at.checkpoint, 0o700)
 }
 
 func formatUint(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -93,16 +90,27 @@ type attempt struct {
 
 // run does, or goes on with, an attempt of o.
 func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) {
-	at, err := placesOf(j)
-	if err != nil {
+	a := &attempt{runner: r, j: j, o: o}
+	var err error
+	if a.at.attempt, err = j.AttemptDir(); err != nil {
 		return nil, err
 	}
-	a := &attempt{runner: r, j: j, o: o, at: at, saved: newCheckpoints(j, at)}
 	if j.Adopted() {
+		if err := a.prepare(); err != nil {
+			return nil, err
+		}
 		return a.adopt(ctx)
 	}
-	p, err := r.holder.Start(ctx, at.attempt, r.spec(ctx, j, o, at))
+	var unready error
+	p, err := r.holder.Start(ctx, a.at.attempt, func() (spec shim.Spec, err error) {
+		if unready = a.prepare(); unready == nil {
+			spec = r.spec(ctx, j, o, a.at)
+		}
+		return spec, unready
+	})
 	switch {
+	case unready != nil:
+		return nil, unready
 	case errors.Is(err, shim.ErrNotExecuted) && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, shim.ErrNotExecuted):
@@ -115,6 +123,13 @@ func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) 
 		return a.unmarked(err)
 	}
 	return a.watch(ctx, p)
+}
+
+// prepare makes what the attempt needs before its program may run.
+func (a *attempt) prepare() error {
+	err := a.at.make(a.j)
+	a.saved = newCheckpoints(a.j, a.at)
+	return err
 }
 
 // unmarked is the end of a call that could not write down how far it is. The program goes on: so does the attempt.
