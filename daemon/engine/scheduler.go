@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
+	"sync"
 	"time"
 
 	"durable/daemon/job"
@@ -127,6 +129,8 @@ func (e *Engine) look(free int) (more bool, due time.Time, err error) {
 func (e *Engine) claim(ctx context.Context, free int) (claimed []store.Record, moved int, err error) {
 	e.cfg.Hook("start.before")
 	var expired []store.Record
+	var making sync.WaitGroup
+	defer making.Wait()
 	err = e.update(ctx, store.Essential, func(tx *store.Tx) error {
 		claimed = claimed[:0]
 		if moved, expired, err = e.ready(tx); err != nil {
@@ -151,6 +155,10 @@ func (e *Engine) claim(ctx context.Context, free int) (claimed []store.Record, m
 			moved++
 			if started {
 				claimed = append(claimed, *rec)
+				if attempt := strconv.Itoa(rec.Task.Attempt); rec.Survives {
+					// Beside the commit, because a program waits for it. If that fails, the next attempt has the number.
+					making.Go(func() { _, _ = e.folder(id, attempt) })
+				}
 			}
 		}
 		return nil

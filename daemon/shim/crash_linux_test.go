@@ -33,7 +33,7 @@ func daemonRole() int {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
 	}}
-	p, err := l.Start(context.Background(), o.Dir, o.Spec)
+	p, err := l.Start(context.Background(), o.Dir, func() (shim.Spec, error) { return o.Spec, nil })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 4
@@ -84,7 +84,8 @@ func TestDaemonKilled(t *testing.T) {
 			_ = d.Process.Kill()
 			_ = d.Wait()
 			p := b.recover(shim.Running)
-			if p.PID() <= 1 || proc.Start(p.PID()) == "" {
+			b.eventually("the program's number is there", func() bool { return p.PID() > 1 })
+			if proc.Start(p.PID()) == "" {
 				t.Errorf("pid %d", p.PID())
 			}
 			b.write("go", "\n")
@@ -133,7 +134,7 @@ func TestStartWindow(t *testing.T) {
 // mustRun starts the program once more in the same folder, in vain: it has run as often as it will.
 func (b *bed) mustRun(times int) {
 	b.Helper()
-	if _, err := b.l.Start(b.ctx(), b.dir, b.spec); err == nil {
+	if _, err := b.l.Start(b.ctx(), b.dir, b.specs); err == nil {
 		b.Error("it was started again")
 	}
 	if out, err := b.holderByHand().CombinedOutput(); err == nil {

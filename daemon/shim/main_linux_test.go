@@ -77,6 +77,8 @@ func newBed(t testing.TB, script string) *bed {
 	return b
 }
 
+func (b *bed) specs() (shim.Spec, error) { return b.spec, nil }
+
 func (b *bed) tree() proc.Tree { return proc.Tree{Marks: protocol.Marks(b.spec.Env)} }
 
 // kill sends SIGKILL to a process that is what it was.
@@ -114,7 +116,7 @@ func (b *bed) has(name string) func() bool {
 
 func (b *bed) start() *shim.Process {
 	b.Helper()
-	p, err := b.l.Start(b.ctx(), b.dir, b.spec)
+	p, err := b.l.Start(b.ctx(), b.dir, b.specs)
 	if err != nil {
 		b.Fatal(err)
 	}

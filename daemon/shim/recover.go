@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -110,6 +111,8 @@ func (l Launcher) judge(dir, nonce string) (*Process, Verdict, error) {
 	}
 	if startErr == nil {
 		p.spec = s
+	} else if !missing(startErr) && p.unsynced() {
+		startErr = fs.ErrNotExist
 	}
 	// A full disk is no reason to forget what has started: no holder starts anything where something was started.
 	if err := protocol.Write(dir, protocol.FileRevoked, nil, true); err != nil && missing(startErr) && missing(exitErr) {
@@ -177,6 +180,18 @@ func (l Launcher) alive(p *Process) (*Process, Verdict, error) {
 	}
 	p.orphaned = true
 	return p, Orphaned, nil
+}
+
+// unsynced reports whether the machine went down while "started" was on its way to the disk, so that its name is there and
+// not all of it: nothing had run then. A program that ran has left something, unless nobody can say anything.
+func (p *Process) unsynced() bool {
+	data, err := os.ReadFile(filepath.Join(p.dir, protocol.FileStarted))
+	if err != nil || bytes.HasSuffix(data, []byte("\n")) ||
+		exists(p.dir, protocol.FileChild, protocol.FileExit, protocol.FileExit+protocol.SuffixCorrupt) {
+		return false
+	}
+	members, err := p.tree().Members()
+	return err == nil && len(members) == 0
 }
 
 // setAside keeps a file that cannot be read out of the way, for people: what it says of the program is lost.

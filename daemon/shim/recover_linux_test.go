@@ -139,6 +139,30 @@ func TestNothingStarted(t *testing.T) {
 	b.recover(shim.NotStarted)
 }
 
+// TestStartedUnsynced: after a power failure "started" can be there and not be whole. Then nothing has run, unless there is a
+// trace of it.
+func TestStartedUnsynced(t *testing.T) {
+	for name, text := range map[string]string{"empty": "", "torn": `{"version":1,"nonce":"n-1","bo`, "zeros": "\x00\x00\x00\x00"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, "echo ran >> witness")
+			b.write("started", text)
+			for range 2 {
+				b.waitErr(b.recover(shim.NotStarted), shim.ErrNotExecuted)
+				b.mustRun(0)
+			}
+			b = newBed(t, "echo ran >> witness")
+			b.write("started", text+"\n") // that is whole, and wrong
+			b.recover(shim.Lost)
+			b = newBed(t, "exec sleep 1000")
+			b.waitCancelled(b.orphan())
+			b.write("started", text)
+			_ = os.Remove(filepath.Join(b.dir, "child")) // if its holder came to write it
+			b.recover(shim.Orphaned)
+		})
+	}
+}
+
 func TestLateHolders(t *testing.T) {
 	b := newBed(t, "echo ran >> witness; exec sleep 1000")
 	p := b.start()

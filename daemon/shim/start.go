@@ -1,11 +1,10 @@
 package shim
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,17 +25,16 @@ const answerPatience = time.Minute
 // holderEnv is all of a holder's environment: a small heap and one thread at a time. The program has its own.
 var holderEnv = []string{"GOGC=10", "GOMAXPROCS=1"}
 
-// Start runs spec in dir, the attempt's folder, which exists and in which nothing was started before. It
-// returns when the program runs, or why it does not: an error that is ErrNotExecuted. Where ctx ends before the
-// holder has its spec, nothing was run either, and the error is ctx's cause too; where it ends later, the holder has a
-// moment to answer, and after any other error only Recover can tell what has become of the start.
-func (l Launcher) Start(ctx context.Context, dir string, spec Spec) (*Process, error) {
+// Start runs in dir, the attempt's folder, which exists and in which nothing was started before, what spec returns: that is
+// called while the holder's process comes up, which takes as long. Start returns when the program runs, or why it does
+// not: an error that is ErrNotExecuted. Where ctx ends before the holder has its spec, nothing was run either, and the error
+// is ctx's cause too; where it ends later, the holder has a moment to answer, and after any other error only Recover can tell
+// what has become of the start.
+func (l Launcher) Start(ctx context.Context, dir string, spec func() (Spec, error)) (*Process, error) {
 	l.hook(PointBefore)
-	if spec.Version == 0 {
-		spec.Version = protocol.Version
-	}
-	if err := check(dir, spec); err != nil {
-		return nil, err
+	if protocol.Exists(dir, protocol.FileStarted) || protocol.Exists(dir, protocol.FileRevoked) {
+		return nil, task.Errorf(task.FailedPrecondition, "%s was used before: %w", dir, ErrNotExecuted).
+			WithHint("each attempt has a folder of its own")
 	}
 	path, err := l.find()
 	if err != nil {
@@ -47,6 +45,18 @@ func (l Launcher) Start(ctx context.Context, dir string, spec Spec) (*Process, e
 		return nil, task.Errorf(task.Unavailable, "start %s: %w: %w", path, err, ErrNotExecuted)
 	}
 	l.hook(PointSpawned)
+	s, err := h.prepare(dir, spec)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, ErrNotExecuted)
+	}
+	return l.run(ctx, dir, h, s)
+}
+
+// run gives the holder h its spec, and says what has come of it.
+func (l Launcher) run(ctx context.Context, dir string, h *held, spec Spec) (*Process, error) {
+	if spec.Version == 0 {
+		spec.Version = protocol.Version
+	}
 	sent := h.send(ctx, spec.Append())
 	l.hook(PointSpecSent)
 	reply, err := h.answer(ctx)
@@ -67,15 +77,12 @@ func (l Launcher) Start(ctx context.Context, dir string, spec Spec) (*Process, e
 	return l.unanswered(ctx, dir, spec, errors.Join(sent, err))
 }
 
-func check(dir string, spec Spec) error {
+func check(spec Spec) error {
 	switch {
 	case len(spec.Args) == 0 || !filepath.IsAbs(spec.Path):
-		return task.Errorf(task.InvalidArgument, "program %q: want an absolute path and arguments: %w", spec.Path, ErrNotExecuted)
+		return task.Errorf(task.InvalidArgument, "program %q: want an absolute path and arguments", spec.Path)
 	case protocol.Marks(spec.Env) == nil:
-		return task.Errorf(task.Internal, "the environment has no %v: %w", protocol.MarkNames, ErrNotExecuted)
-	case protocol.Exists(dir, protocol.FileStarted) || protocol.Exists(dir, protocol.FileRevoked):
-		return task.Errorf(task.FailedPrecondition, "%s was used before: %w", dir, ErrNotExecuted).
-			WithHint("each attempt has a folder of its own")
+		return task.Errorf(task.Internal, "the environment has no %v", protocol.MarkNames)
 	}
 	return nil
 }
@@ -137,6 +144,23 @@ func spawn(path, dir string) (*held, error) {
 	return &held{c, in, out}, nil
 }
 
+// prepare does, while the holder's process comes up, what can be done without it: makes its files, and calls spec. Without one, be it for a panic, the holder is ended: it would wait for it.
+func (h *held) prepare(dir string, spec func() (Spec, error)) (s Spec, err error) {
+	protocol.Furnish(dir)
+	ready := false
+	defer func() {
+		if !ready {
+			_, _ = h.in.Close(), h.out.Close()
+			h.end()
+		}
+	}()
+	if s, err = spec(); err == nil {
+		err = check(s)
+	}
+	ready = err == nil
+	return s, err
+}
+
 // send gives the holder its spec. Closing the pipe ends it; where ctx ends it before, the holder leaves.
 func (h *held) send(ctx context.Context, spec []byte) error {
 	// One that a signal has stopped would never read.
@@ -158,10 +182,10 @@ func (h *held) answer(ctx context.Context) (protocol.Reply, error) {
 	_ = h.out.SetReadDeadline(time.Now().Add(answerPatience))
 	stop := context.AfterFunc(ctx, func() { _ = h.out.SetReadDeadline(time.Now().Add(lastAnswer)) })
 	defer stop()
-	line, err := io.ReadAll(io.LimitReader(h.out, 64<<10))
-	err = errors.Join(err, h.out.Close())
-	if !bytes.HasSuffix(line, []byte("\n")) {
-		return protocol.Reply{}, errors.Join(errors.New("the holder gave no answer"), err)
+	line, err := bufio.NewReaderSize(h.out, 64<<10).ReadSlice('\n')
+	closed := h.out.Close()
+	if err != nil {
+		return protocol.Reply{}, errors.Join(errors.New("the holder gave no answer"), err, closed)
 	}
 	return protocol.ParseReply(line)
 }

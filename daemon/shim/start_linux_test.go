@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -86,7 +87,7 @@ func TestNotExecuted(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, "echo ran > witness")
 			c.change(&b.spec)
-			_, err := b.l.Start(b.ctx(), b.dir, b.spec)
+			_, err := b.l.Start(b.ctx(), b.dir, b.specs)
 			if !errors.Is(err, shim.ErrNotExecuted) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want %q", err, c.want)
 			}
@@ -105,11 +106,11 @@ func TestNotExecuted(t *testing.T) {
 func TestStartOfNoHolder(t *testing.T) {
 	b := newBed(t, "true")
 	b.l.Program = "/nowhere/durable-shim"
-	if _, err := b.l.Start(b.ctx(), b.dir, b.spec); !errors.Is(err, shim.ErrNotExecuted) {
+	if _, err := b.l.Start(b.ctx(), b.dir, b.specs); !errors.Is(err, shim.ErrNotExecuted) {
 		t.Errorf("got %v", err)
 	}
 	b.l.Program = "/bin/true" // answers nothing
-	if _, err := b.l.Start(b.ctx(), b.dir, b.spec); !errors.Is(err, shim.ErrNotExecuted) {
+	if _, err := b.l.Start(b.ctx(), b.dir, b.specs); !errors.Is(err, shim.ErrNotExecuted) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -124,7 +125,7 @@ func TestStartCancelled(t *testing.T) {
 	}
 	b.spec.Env = append(b.spec.Env, "BIG="+strings.Repeat("x", 100<<10))
 	b.l.Program = stopped(t)
-	_, err := b.l.Start(ctx, b.dir, b.spec)
+	_, err := b.l.Start(ctx, b.dir, b.specs)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, shim.ErrNotExecuted) || b.witness() != 0 {
 		t.Errorf("got %v", err)
 	}
@@ -144,7 +145,7 @@ func stopped(t *testing.T) string {
 func TestTwice(t *testing.T) {
 	b := newBed(t, "echo ran >> witness")
 	b.wait(b.start())
-	if _, err := b.l.Start(b.ctx(), b.dir, b.spec); !errors.Is(err, task.FailedPrecondition) || !errors.Is(err, shim.ErrNotExecuted) {
+	if _, err := b.l.Start(b.ctx(), b.dir, b.specs); !errors.Is(err, task.FailedPrecondition) || !errors.Is(err, shim.ErrNotExecuted) {
 		t.Errorf("got %v", err)
 	}
 	if b.witness() != 1 {
@@ -167,6 +168,20 @@ func TestInheritance(t *testing.T) {
 	want = append(want, b.dir, "5", "")
 	if got := strings.Join(lines, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%q\nwant\n%q", got, strings.Join(want, "\n"))
+	}
+}
+
+// TestIgnoredSignals: what whoever started the daemon has ignored, the program finds in its default state.
+func TestIgnoredSignals(t *testing.T) {
+	b := newBed(t, `grep ^SigIgn /proc/self/status`)
+	late := b.holderByHand()
+	cmd := exec.Command("/bin/sh", "-c", `trap "" HUP INT QUIT TERM PIPE CHLD TSTP TTIN TTOU USR1; exec "$0" "$1"`, holderPath, b.dir)
+	cmd.Stdin = late.Stdin
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := string(b.read("stdout")); got != "SigIgn:\t0000000000000000\n" {
+		t.Error(got)
 	}
 }
 

@@ -22,14 +22,14 @@ type runner struct {
 
 // holder starts programs and finds them again: a shim.Launcher, but for tests.
 type holder interface {
-	Start(ctx context.Context, dir string, spec shim.Spec) (process, error)
+	Start(ctx context.Context, dir string, spec func() (shim.Spec, error)) (process, error)
 	Recover(ctx context.Context, dir, nonce string) (process, shim.Verdict, error)
 }
 
 // launcher makes interfaces of a shim.Launcher's results.
 type launcher struct{ shim.Launcher }
 
-func (l launcher) Start(ctx context.Context, dir string, spec shim.Spec) (process, error) {
+func (l launcher) Start(ctx context.Context, dir string, spec func() (shim.Spec, error)) (process, error) {
 	return l.Launcher.Start(ctx, dir, spec)
 }
 
@@ -63,18 +63,17 @@ type process interface {
 // places are the folders that a program gets.
 type places struct{ attempt, checkpoint, artifacts string }
 
-// placesOf makes them. Those of an adopted program were there before it was: where they have been removed since, and cannot be
-// made again (the disk is full), that is no reason to let go of the program.
-func placesOf(j *job.Context) (at places, err error) {
-	attempt, err1 := j.AttemptDir()
-	artifacts, err2 := j.ArtifactsDir()
-	work, err3 := j.WorkDir()
-	at = places{attempt, filepath.Join(work, "checkpoint"), artifacts}
-	err = errors.Join(err1, err2, err3, os.MkdirAll(at.checkpoint, 0o700))
+// make makes those beside the attempt's own. Those of an adopted program were there before it was: where they have been removed
+// since, and cannot be made again (the disk is full), that is no reason to let go of the program.
+func (at *places) make(j *job.Context) error {
+	artifacts, err1 := j.ArtifactsDir()
+	work, err2 := j.WorkDir()
+	at.artifacts, at.checkpoint = artifacts, filepath.Join(work, "checkpoint")
+	err := errors.Join(err1, err2, os.MkdirAll(at.checkpoint, 0o700))
 	if j.Adopted() {
-		err = nil
+		return nil
 	}
-	return at, err
+	return err
 }
 
 func formatUint(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -94,16 +93,27 @@ type attempt struct {
 
 // run does, or goes on with, an attempt of o.
 func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) {
-	at, err := placesOf(j)
-	if err != nil {
+	a := &attempt{runner: r, j: j, o: o}
+	var err error
+	if a.at.attempt, err = j.AttemptDir(); err != nil && !j.Adopted() {
 		return nil, err
 	}
-	a := &attempt{runner: r, j: j, o: o, at: at, saved: newCheckpoints(j, at)}
 	if j.Adopted() {
+		if err := a.prepare(); err != nil {
+			return nil, err
+		}
 		return a.adopt(ctx)
 	}
-	p, err := r.holder.Start(ctx, at.attempt, r.spec(ctx, j, o, at))
+	var unready error
+	p, err := r.holder.Start(ctx, a.at.attempt, func() (spec shim.Spec, err error) {
+		if unready = a.prepare(); unready == nil {
+			spec = r.spec(ctx, j, o, a.at)
+		}
+		return spec, unready
+	})
 	switch {
+	case unready != nil:
+		return nil, unready
 	case errors.Is(err, shim.ErrNotExecuted) && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, shim.ErrNotExecuted):
@@ -116,6 +126,13 @@ func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) 
 		return a.unmarked(err)
 	}
 	return a.watch(ctx, p)
+}
+
+// prepare makes what the attempt needs before its program may run.
+func (a *attempt) prepare() error {
+	err := a.at.make(a.j)
+	a.saved = newCheckpoints(a.j, a.at)
+	return err
 }
 
 // unmarked is the end of a call that could not write down how far it is. The program goes on: so does the attempt.

@@ -47,11 +47,14 @@ func ended(exit shim.Exit, err error) *program {
 	return p
 }
 
-func (p *program) Start(_ context.Context, _ string, spec shim.Spec) (command.Process, error) {
+func (p *program) Start(_ context.Context, _ string, spec func() (shim.Spec, error)) (command.Process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.spec = spec
 	p.starts++
+	var err error
+	if p.spec, err = spec(); err != nil {
+		return nil, err
+	}
 	return p, p.startErr
 }
 

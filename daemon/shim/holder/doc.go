@@ -15,6 +15,7 @@
 // for a child of ours; deeper ones are pinned (package proc). Where nothing happens, nothing runs.
 //
 // Rejected: a thread that blocks in wait4 (needs locks between it and whoever kills); signal.Ignore (what is ignored stays
-// ignored in the program, which then cannot be ended by SIGTERM); a group kill for SIGTERM (the walk reaches the group too, and
+// ignored in the program, which then cannot be ended by SIGTERM); to sync "started" beside something else (no gain was to
+// be measured on two cores: what there is to do is in the way of the sync); a group kill for SIGTERM (the walk reaches the group too, and
 // programs take a second SIGTERM for impatience).
 package holder

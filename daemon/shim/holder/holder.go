@@ -23,7 +23,7 @@ func Main(args []string) int {
 		_, _ = os.Stderr.WriteString("usage: durable-shim FOLDER\ndurabled starts it; it holds one running command\n")
 		return statusUsage
 	}
-	h := holder{out: os.Stdout}
+	h := holder{}
 	if err := os.Chdir(args[0]); err != nil { // the files are named from here: the path may be long, or be moved
 		return h.refuse(protocol.RefusedFolder, err)
 	}
@@ -40,7 +40,6 @@ const here = "."
 // holder is the state of a program's holder. All of it belongs to one goroutine.
 type holder struct {
 	spec protocol.Spec
-	out  *os.File // the reply goes here
 
 	alive, lock *os.File // held to the end of the process
 	control     control
@@ -70,13 +69,12 @@ func (h *holder) refuse(refusal string, err error) int {
 
 // reply ends the talk with the daemon over the pipes. That the daemon has gone does not matter.
 func (h *holder) reply(r protocol.Reply) {
-	_, _ = h.out.Write(r.Append())
-	h.hangUp()
+	h.hangUp(r.Append())
 }
 
 // begin does everything up to the program's start, in the one order that recovery can rely on.
 func (h *holder) begin() (refusal string, err error) {
-	h.signals.notify()
+	h.signals.survive()
 	if refusal, err = h.claim(); refusal != "" {
 		return refusal, err
 	}
@@ -155,7 +153,7 @@ func (h *holder) writeStarted() error {
 		Holder: protocol.Process{PID: pid, Start: proc.Start(pid)}, Time: time.Now(), Marks: protocol.Marks(h.spec.Env),
 		Stdin: h.spec.Stdin, Grace: h.spec.Grace, KeepChildren: h.spec.KeepChildren,
 	}
-	return protocol.Write(here, protocol.FileStarted, s.Append(), true)
+	return protocol.Create(here, protocol.FileStarted, s.Append())
 }
 
 // exec runs the program and tells the daemon.
@@ -169,10 +167,11 @@ func (h *holder) exec(files *files) (refusal string, err error) {
 	h.feeder = startFeeder(files.feed)
 	h.spec.Args, h.spec.Env = nil, nil // secrets, and memory
 	h.pause(protocol.PauseForked)
+	h.reply(protocol.Reply{Child: h.tree.child})
 	child := protocol.Child{Version: protocol.Version, Process: h.tree.child}
 	_ = protocol.Write(here, protocol.FileChild, child.Append(), false) // for people and orphans; the program runs without it
 	h.pause(protocol.PauseChild)
-	h.reply(protocol.Reply{Child: h.tree.child})
+	h.signals.listen()
 	h.logs = watchLogs(h.spec.LogLimit)
 	return "", nil
 }

@@ -22,7 +22,7 @@ func (h *holder) loop() {
 	defer timer.Stop()
 	for {
 		select {
-		case <-h.tree.changed:
+		case <-h.signals.child:
 		case c := <-h.control:
 			h.obey(c)
 		case <-h.signals.written:

@@ -2,10 +2,19 @@ package holder
 
 import (
 	"os"
+	"os/signal"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"durable/daemon/shim/proc"
 )
+
+// holdOff handles the signals that would end or stop us: what is handled is back in its default state in the program.
+func holdOff() {
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGPIPE,
+		unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+}
 
 // treePoll: nobody tells us of the end of a process that is not our child.
 const treePoll = 200 * time.Millisecond

@@ -3,9 +3,33 @@ package holder
 import (
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// holdOff ignores the signals that would end us. The runtime knows nothing of it: it has a handler for each, so it thinks, and
+// gives a program their default state back. signal.Notify would take some 50 microseconds for each, between two
+// threads, and a program waits for that; signal.Ignore would be passed on. What stops others has no handler.
+func holdOff() {
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGPIPE} {
+		dispose(sig, sigIgnore)
+	}
+	for _, sig := range []unix.Signal{unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU} { // the kernel stops nobody without a terminal
+		dispose(sig, sigDefault)
+	}
+}
+
+// SIG_DFL and SIG_IGN.
+const (
+	sigDefault = 0
+	sigIgnore  = 1
+)
+
+func dispose(sig unix.Signal, how uintptr) {
+	action := [4]uint64{uint64(how)} // all that matters is first, and no kernel's struct is longer
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+}
 
 // treePoll: no need to ask, as subreaper we hear of each end.
 const treePoll time.Duration = 0

@@ -16,9 +16,17 @@ const treePoll = 200 * time.Millisecond
 const look = 200 * time.Millisecond
 
 // signals: none that matter.
-type signals struct{ written chan os.Signal }
+type signals struct {
+	child   chan struct{} // the program has ended
+	written chan os.Signal
+}
 
-func (s *signals) notify() { signal.Notify(make(chan os.Signal, 1), os.Interrupt) }
+func (s *signals) survive() {
+	s.child = make(chan struct{}, 1)
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+}
+
+func (s *signals) listen() {}
 
 func stopSelf() {}
 
@@ -52,10 +60,11 @@ func openControl() (control, error) {
 	return c, nil
 }
 
-// hangUp ends the daemon's pipes.
-func (h *holder) hangUp() {
+// hangUp says the last to the daemon and ends its pipes.
+func (h *holder) hangUp(last []byte) {
+	_, _ = os.Stdout.Write(last)
 	_ = os.Stdin.Close()
-	_ = h.out.Close()
+	_ = os.Stdout.Close()
 }
 
 // notifier: none, the files are looked at from time to time.

@@ -18,13 +18,12 @@ import (
 
 // tree is the program and all that it starts.
 type tree struct {
-	child   protocol.Process
-	changed <-chan os.Signal // one of our children has ended
-	gone    bool             // the program was reaped: its number may be somebody else's
+	child protocol.Process
+	gone  bool // the program was reaped: its number may be somebody else's
 }
 
 // startTree runs the program, as the leader of a session of its own. The error says what was wrong with what.
-func startTree(spec *protocol.Spec, f *files, s *signals) (*tree, error) {
+func startTree(spec *protocol.Spec, f *files, _ *signals) (*tree, error) {
 	if spec.Dir != "" {
 		if err := unix.Access(spec.Dir, unix.X_OK); err != nil { // the error of the fork would not say whether it was this
 			return nil, &os.PathError{Op: "chdir", Path: spec.Dir, Err: err}
@@ -34,30 +33,35 @@ func startTree(spec *protocol.Spec, f *files, s *signals) (*tree, error) {
 		Dir: spec.Dir, Env: spec.Env, Files: []uintptr{f.std[0].Fd(), f.std[1].Fd(), f.std[2].Fd()},
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	}
-	type result struct {
-		pid int
-		err error
-	}
-	forked := make(chan result)
-	go func() { // on a thread that ends with it: the niceness of a thread cannot be taken back
-		if spec.Nice != 0 {
+	var pid int
+	var err error
+	if spec.Nice == 0 {
+		pid, err = fork(spec, attr)
+	} else {
+		forked := make(chan struct{})
+		go func() { // on a thread that ends with it: the niceness of a thread cannot be taken back
+			defer close(forked)
 			runtime.LockOSThread()
-			if err := renice(spec.Nice); err != nil {
-				forked <- result{err: errors.New("nice " + strconv.Itoa(spec.Nice) + ": " + err.Error())}
+			if err = renice(spec.Nice); err != nil {
+				err = errors.New("nice " + strconv.Itoa(spec.Nice) + ": " + err.Error())
 				return
 			}
-		}
-		pid, err := syscall.ForkExec(spec.Path, spec.Args, attr)
-		if err != nil {
-			err = &os.PathError{Op: "exec", Path: spec.Path, Err: err}
-		}
-		forked <- result{pid, err}
-	}()
-	r := <-forked
-	if r.err != nil {
-		return nil, r.err
+			pid, err = fork(spec, attr)
+		}()
+		<-forked
 	}
-	return &tree{child: protocol.Process{PID: r.pid, Start: proc.Start(r.pid)}, changed: s.child}, nil
+	if err != nil {
+		return nil, err
+	}
+	return &tree{child: protocol.Process{PID: pid, Start: proc.Start(pid)}}, nil
+}
+
+func fork(spec *protocol.Spec, attr *syscall.ProcAttr) (int, error) {
+	pid, err := syscall.ForkExec(spec.Path, spec.Args, attr)
+	if err != nil {
+		err = &os.PathError{Op: "exec", Path: spec.Path, Err: err}
+	}
+	return pid, err
 }
 
 func renice(by int) error {

@@ -16,14 +16,13 @@ import (
 // tree is the program and all that it starts: what is in the job that we are in ourselves, so that no process is outside
 // of it for even a moment. The job does not end with its last handle.
 type tree struct {
-	child   protocol.Process
-	changed chan struct{}
-	state   atomic.Pointer[os.ProcessState] // of the program, when it has ended
-	job     windows.Handle
+	child protocol.Process
+	state atomic.Pointer[os.ProcessState] // of the program, when it has ended
+	job   windows.Handle
 }
 
-func startTree(spec *protocol.Spec, f *files, _ *signals) (*tree, error) {
-	t := &tree{changed: make(chan struct{}, 1)}
+func startTree(spec *protocol.Spec, f *files, s *signals) (*tree, error) {
+	t := &tree{}
 	var err error
 	if t.job, err = windows.CreateJobObject(nil, nil); err != nil {
 		return nil, err
@@ -48,7 +47,7 @@ func startTree(spec *protocol.Spec, f *files, _ *signals) (*tree, error) {
 	go func() {
 		state, _ := p.Wait()
 		t.state.Store(state)
-		t.changed <- struct{}{}
+		s.child <- struct{}{}
 	}()
 	return t, nil
 }

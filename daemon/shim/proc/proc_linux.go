@@ -10,7 +10,8 @@ import (
 
 // BootID returns the identity of this boot of the machine, or of the container.
 func BootID() string {
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	var buf [64]byte
+	id, _ := read("/proc/sys/kernel/random/boot_id", buf[:])
 	return strings.TrimSpace(string(id)) + "/" + Start(1)
 }
 

@@ -9,15 +9,18 @@
 //	control        FIFO that the daemon writes commands to
 //	revoked        made by a daemon that judges that nothing was started: a holder that finds it leaves
 //	started        Started: on disk before the program runs
-//	child          Child: after the fork, not synced
+//	child          Child: soon after the fork, not synced
 //	exit           Exit: how the program ended; on disk before the holder does anything else
 //	stdout stderr  the program's, opened for appending
 //	stdin          the input so far; stdin.closed: no more comes
 //	NAME.corrupt   a file that could not be read
 //
-// started, child and exit are one JSON object on one line, written to NAME.tmp and renamed: never half a file. Package logfile
-// has the files that belong to stdout and stderr. Where there are no FIFOs (Windows), "alive" is the lock, and the commands
-// are the file "stop" and the size of "stdin", which the holder looks at from time to time.
+// started, child and exit are one JSON object on one line, written to NAME.tmp and renamed: who looks never sees half a file.
+// exit is synced before it is renamed, started after that, which saves a commit of the file system: after a power failure
+// its name may be there and its last byte, the newline, not. Then it counts as not there, for the program runs after the sync;
+// whoever judges so looks for traces of a program first. Package logfile has the files that belong to stdout and stderr. Where
+// there are no FIFOs (Windows), "alive" is the lock, and the commands are the file "stop" and the size of "stdin", which the
+// holder looks at from time to time.
 //
 // # Commands
 //
@@ -27,11 +30,12 @@
 // # The start
 //
 // The daemon starts the holder with the folder as its argument, writes a Spec to its standard input and closes that. The
-// holder answers with a Reply on its standard output, and closes that. In this order the holder: opens alive, takes the lock,
-// looks for revoked (and for started, exit), reads the spec to its end, syncs started, looks for revoked again, runs the program,
-// writes child, answers. So a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run and
-// nothing will. The second look is for a daemon that cannot have the lock, because the holder hangs: it makes revoked and then looks
-// for started, so that one of the two sees the other's file.
+// holder answers with a Reply, a line on its standard output, and closes that. In this order the holder: opens alive, takes the
+// lock, looks for revoked (and for started, exit), reads the spec to its end, syncs started, looks for revoked again, runs the
+// program, answers, writes child. Before the spec a daemon may make the files that a holder opens (see [Furnish]): they say
+// nothing by being there. So a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run
+// and nothing will. The second look is for a daemon that cannot have the lock, because the holder hangs: it makes revoked and then
+// looks for started, so that one of the two sees the other's file.
 //
 // # Design
 //

@@ -36,8 +36,8 @@ const StdinOpen = "open"
 const (
 	PauseSpec    = "spec"    // it has read the spec, and written nothing
 	PauseStarted = "started" // "started" is on disk, nothing runs
-	PauseForked  = "forked"  // the program runs, "child" is not there
-	PauseChild   = "child"   // "child" is there, the daemon does not know yet
+	PauseForked  = "forked"  // the program runs, the daemon does not know yet
+	PauseChild   = "child"   // "child" is there
 	PauseExit    = "exit"    // the program has ended, "exit" is not there
 )
 

@@ -10,6 +10,12 @@ import (
 // SyncDir: NTFS journals names by itself, and a folder cannot be synced.
 func SyncDir(string) error { return nil }
 
+// MakeFIFO: there are none.
+func MakeFIFO(string) error { return nil }
+
+// Create makes the file dir/name, of which there is none, and returns when it is on disk: what is open cannot be renamed.
+func Create(dir, name string, data []byte) error { return Write(dir, name, data, true) }
+
 func lockFile(f *os.File) error {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 	err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))

@@ -3,15 +3,19 @@ package protocol
 import (
 	"errors"
 	"os"
+	"path/filepath"
 )
 
 // ErrLocked: another process has the folder's lock.
 var ErrLocked = errors.New("locked by another process")
 
+// suffixPart is what the name of a file has at its end before it is whole.
+const suffixPart = ".tmp"
+
 // Write replaces the file dir/name as a whole. With sync it is on disk when Write returns, name and all.
 func Write(dir, name string, data []byte, sync bool) error {
 	path := dir + string(os.PathSeparator) + name
-	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path+suffixPart, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -23,16 +27,29 @@ func Write(dir, name string, data []byte, sync bool) error {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(path+".tmp", path)
+		err = os.Rename(path+suffixPart, path)
 	}
 	if err != nil {
-		_ = os.Remove(path + ".tmp")
+		_ = os.Remove(path + suffixPart)
 		return err
 	}
 	if sync {
 		return SyncDir(dir)
 	}
 	return nil
+}
+
+// Furnish makes the files of dir that a holder opens in any case, as far as that goes: the holder makes what is missing, and
+// says why it cannot. To make a file can take a file system longer than all the rest of a start.
+func Furnish(dir string) {
+	for _, name := range []string{FileAlive, FileControl} {
+		_ = MakeFIFO(filepath.Join(dir, name))
+	}
+	for _, name := range []string{FileLock, FileStdout, FileStderr, FileStarted + suffixPart} {
+		if f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+			_ = f.Close()
+		}
+	}
 }
 
 // Exists reports whether dir has that file. It is careful: what cannot be looked at is there.
