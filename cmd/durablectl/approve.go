@@ -33,7 +33,11 @@ It wants a terminal, and refuses inside a task: this is a person's decision.`,
 					return err
 				}
 				return c.print(t, func(render.Screen) string {
-					return fmt.Sprintf("%d %s: %s\n", t.Number, render.State(t.Status, t.Phase, t.Outcome), render.Clean(t.Title))
+					text := fmt.Sprintf("%d %s: %s\n", t.Number, render.State(t.Status, t.Phase, t.Outcome), render.Clean(t.Title))
+					if req.Always {
+						text += "from now on the like of it is not asked about; durablectl policy shows where that is kept\n"
+					}
+					return text
 				})
 			})
 		}),

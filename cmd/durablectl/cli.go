@@ -127,6 +127,13 @@ func (c *cli) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.err, format+"\n", args...)
 }
 
+// freshLine begins a new one behind the ^C that a terminal shows, and behind half a line of a log. A bar has seen to that itself.
+func (c *cli) freshLine(ctx context.Context) {
+	if ctx.Err() != nil && c.errScreen.Terminal() {
+		c.note("")
+	}
+}
+
 // print writes text for people, or, with --json, v instead.
 func (c *cli) print(v any, text func(render.Screen) string) error {
 	if c.json {

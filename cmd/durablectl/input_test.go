@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"durable/cmd/durablectl/internal/render"
 	"durable/ipc/task"
 )
 
@@ -119,5 +120,27 @@ func TestDays(t *testing.T) {
 		if want < 0 && err == nil || want >= 0 && (err != nil || time.Duration(got) != want) {
 			t.Errorf("%q: %s, %v", text, got, err)
 		}
+	}
+}
+
+// TestStdinInterrupted: what has arrived by then is told, and that the program still waits for more.
+func TestStdinInterrupted(t *testing.T) {
+	f := newFake(t.TempDir())
+	f.add(task.Task{Kind: "command", Status: task.StatusRunning, Phase: task.PhaseRunning})
+	var notes bytes.Buffer
+	c := &cli{svc: f, out: io.Discard, err: &notes, errScreen: render.Screen{Width: 80}, now: time.Now}
+	ctx, interrupt := context.WithCancel(t.Context())
+	from, to := io.Pipe()
+	defer to.Close()
+	go func() {
+		_, _ = to.Write([]byte("yes\n")) // has been read when it returns
+		_ = f.until(ctx, func() bool { return len(f.input[1]) == 4 })
+		interrupt()
+	}()
+	if err := c.stdin(ctx, "1", from, true); err != exit(exitInterrupted) {
+		t.Errorf("got %v", err)
+	}
+	if got := notes.String(); got != "\n1 took 4 bytes; its input stays open\n" {
+		t.Errorf("got %q", got)
 	}
 }

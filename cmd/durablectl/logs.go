@@ -74,6 +74,7 @@ func (c *cli) logs(ctx context.Context, ref task.Ref, q logQuery) error {
 		return err
 	}
 	if err := c.followLogs(ctx, t, q); err != nil {
+		c.freshLine(ctx)
 		return c.looking(ctx, ctx, err, number(t))
 	}
 	return nil

@@ -54,7 +54,13 @@ To change it takes a terminal, and is refused inside a task: this is a person's 
 				return err
 			}
 			if len(args) == 0 || args[0] == "show" {
-				return c.showPolicy(file)
+				if err := c.showPolicy(file); err != nil {
+					return err
+				}
+				if list := c.approvals(ctx); list != "" {
+					c.note("approved always: see %s; to take a yes back, delete its entry, then durablectl reload", render.Clean(list))
+				}
+				return nil
 			}
 			if !slices.Contains(policyWords, args[0]) {
 				return usage("policy %q: want one of %s, show", args[0], strings.Join(policyWords, ", "))
@@ -95,6 +101,19 @@ func (c *cli) showPolicy(file string) error {
 		}
 		return fmt.Sprintf("%s: %s (%s)\n", shown.Commands, policies[shown.Commands], render.Clean(file))
 	})
+}
+
+// approvals is the list of what was approved for good, "" where there is none yet.
+func (c *cli) approvals(ctx context.Context) string {
+	info, err := c.svc.Info(ctx)
+	if err != nil {
+		return ""
+	}
+	file := filepath.Join(info.Paths.State, "approved.json")
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
 }
 
 // setPolicy writes the file and has the daemon read it. A daemon that is not there reads it when it starts.

@@ -31,6 +31,11 @@ func (c *cli) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { // such as a configuration that is not in force: this is when somebody looks
+		for _, w := range info.Warnings {
+			c.note("warning: %s", render.Clean(w))
+		}
+	}()
 	return c.print(info, func(render.Screen) string {
 		return fmt.Sprintf("durabled %s runs (pid %d)\n", render.Clean(info.Version), info.PID)
 	})

@@ -83,6 +83,11 @@ func (c *cli) stdin(ctx context.Context, ref task.Ref, from io.Reader, end bool)
 		if errors.Is(readErr, io.EOF) {
 			break
 		}
+		if ctx.Err() != nil && readErr != nil {
+			c.freshLine(ctx)
+			c.note("%d took %d bytes; its input stays open", t.Number, state.Offset-first)
+			return exit(exitInterrupted)
+		}
 		if readErr != nil {
 			return readErr
 		}

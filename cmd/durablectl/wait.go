@@ -63,6 +63,7 @@ func (c *cli) wait(ctx context.Context, refs []string, timeout time.Duration) er
 	if err == nil {
 		return worst(tasks)
 	}
+	c.freshLine(ctx)
 	for _, t := range tasks {
 		if !t.Status.Terminal() {
 			return c.looking(ctx, within, err, number(t))

@@ -184,3 +184,25 @@ func TestTimedOutBefore(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 }
+
+// TestSpeedOfAMoment: two reports that follow each other closely, as the first two of an adopted program do, are no rate.
+func TestSpeedOfAMoment(t *testing.T) {
+	var s speedometer
+	begin, total := time.Now(), int64(40)
+	at := func(after time.Duration, done int64) task.Progress {
+		p := task.Progress{Done: done, Total: &total}
+		s.complete(&p, begin.Add(after))
+		return p
+	}
+	at(0, 28)
+	if p := at(150*time.Millisecond, 29); p.Rate != 0 || p.ETA != nil {
+		t.Errorf("after a moment: %v/s, %v left", p.Rate, p.ETA)
+	}
+	var p task.Progress
+	for i := range int64(4) {
+		p = at(650*time.Millisecond+time.Duration(i)*500*time.Millisecond, 30+i)
+	}
+	if p.Rate < 1.5 || p.Rate > 3.5 || p.ETA == nil {
+		t.Errorf("after two seconds: %v/s, %v left", p.Rate, p.ETA)
+	}
+}

@@ -137,6 +137,9 @@ func (e *Engine) flush() {
 // speedWindow is the time constant of the average that rate and ETA come from.
 const speedWindow = 10 * time.Second
 
+// leastWeight is that of a second: before that nothing is said of the rate, nor of the time left.
+var leastWeight = 1 - math.Exp(-1/speedWindow.Seconds())
+
 // speedometer computes an exponentially weighted rate from reports that come at any interval.
 type speedometer struct {
 	at     time.Time
@@ -171,7 +174,7 @@ func (s *speedometer) sample(done int64, at time.Time) float64 {
 		s.weight += alpha * (1 - s.weight)
 		s.at, s.done = at, done
 	}
-	if s.weight == 0 {
+	if s.weight < leastWeight { // the gap between two reports says little of those to come
 		return 0
 	}
 	return s.rate / s.weight

@@ -17,6 +17,7 @@ var (
 	secretAssign = regexp.MustCompile(`(?is)^(-{0,2}` + secretName + `=)(.+)$`)
 	noSecret     = regexp.MustCompile(`(?i)(?:[-_.](?:file|path|dir|limit|type|url|name|stdin|length|count)|tokens|tokeni[sz]er?)$`)
 
+	shellText    = regexp.MustCompile(`^-[a-zA-Z]*c[a-zA-Z]*$`)
 	secretHeader = regexp.MustCompile(`(?i)((?:^|["'\s])(?:(?:proxy-)?authorization|cookie|` + secretName + `)\s*:\s*)([^"'\r\n]+)`)
 	secretInline = regexp.MustCompile(`(?i)((?:^|[^\w.-])` + secretName + `\s?=\s?)("[^"]*"|'[^']*'|[^\s&;"']+)`)
 	secretFlag   = regexp.MustCompile(`(?i)((?:^|\s)--?` + secretName + `\s+)("[^"]*"|'[^']*'|[^\s"'-]\S*)`)
@@ -55,7 +56,10 @@ func maskArgs(args []string, shell bool) []string {
 		return out
 	}
 	program := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
-	shell = shell || slices.Contains([]string{"sh", "bash", "zsh", "dash", "ksh", "fish"}, program)
+	script := -1 // where a text for a shell stands; what follows it, or the name of a script, are arguments like any other's
+	if slices.Contains([]string{"sh", "bash", "zsh", "dash", "ksh", "fish"}, program) {
+		script = slices.IndexFunc(args, shellText.MatchString) + 1
+	}
 	short := shortFlags(program)
 	for i, arg := range args {
 		before := ""
@@ -63,7 +67,7 @@ func maskArgs(args []string, shell bool) []string {
 			before = args[i-1]
 		}
 		switch attached := len(arg) > 2 && short[arg[:2]] != 0; {
-		case i == 0 || shell:
+		case i == 0 || shell || i == script && script > 0:
 			out[i] = Mask(arg)
 		case short[before] == separate:
 			out[i] = maskShort(before, arg)

@@ -41,3 +41,11 @@ func TestAwaiting(t *testing.T) {
 		t.Errorf("it waits twice:\n%s", text)
 	}
 }
+
+// TestOrphaned: the word alone says nothing to who sees it for the first time.
+func TestOrphaned(t *testing.T) {
+	text := Screen{Now: now}.Detail(task.Task{Number: 1, Kind: "command", Status: task.StatusRunning, Phase: task.PhaseOrphaned, Attempt: 1}, nil)
+	if !strings.Contains(text, "watched to its end, but how it ends nobody will know") {
+		t.Error(text)
+	}
+}

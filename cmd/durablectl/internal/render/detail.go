@@ -51,6 +51,9 @@ func (s Screen) facts(t task.Task) string {
 	if t.Attempt > 0 {
 		status += fmt.Sprintf(", attempt %d", t.Attempt)
 	}
+	if t.Phase == task.PhaseOrphaned {
+		status += ", what held it is gone: watched to its end, but how it ends nobody will know"
+	}
 	if t.Reason != "" {
 		status += ", " + reasons(t.Reason)
 	}
