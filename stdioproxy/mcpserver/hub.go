@@ -137,15 +137,6 @@ func (h *hub) listed(ss *mcp.ServerSession) {
 	}
 }
 
-// askKinds has it looked up which kinds there are, without waiting for it.
-func (h *hub) askKinds() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.kindsChanged != nil && !h.closed {
-		h.wg.Go(func() { h.kindsChanged(context.Background()) })
-	}
-}
-
 // poke says that the daemon has just answered: a feed that waits for it tries again at once.
 func (h *hub) poke() {
 	h.mu.Lock()
