@@ -17,11 +17,10 @@ from pathlib import Path
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
-from harness import MCP, NOBODY, URI, Checks, Home
+from harness import ALLOW, MCP, NOBODY, URI, Checks, Home
 
 VERSION = importlib.metadata.version("fastmcp")
 MAJOR = int(VERSION.split(".")[0])
-ALLOW = '[policy]\ncommands = "allow"\n'
 
 checks = Checks(f"FastMCP {VERSION}: commands")
 home = Home(f"c{MAJOR}", ALLOW)

@@ -25,6 +25,8 @@ TOOLS = [
 ]
 STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
 URI = re.compile(r"task://status/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+# The policy asks a person by default; this is for what is not about that.
+ALLOW = '[policy]\ncommands = "allow"\n'
 NOBODY = "019a0000-0000-7000-8000-00000000dead"
 
 
