@@ -96,7 +96,7 @@ func TestForbidden(t *testing.T) {
 			"the processes share the vocabulary, not each other"},
 		{"durable/daemon", []string{"durable/stdioproxy", "durable/cmd", sdk}, "daemon and proxy never import each other"},
 		{"durable/stdioproxy", append([]string{"durable/daemon", "durable/cmd"}, heavy...), "daemon and proxy never import each other"},
-		{"durable/cmd/durable-mcp", append([]string{"durable/daemon", "github.com/spf13", "github.com/prometheus"}, heavy...),
+		{"durable/cmd/durable-mcp", append([]string{"durable/daemon", "github.com/spf13", "github.com/prometheus", "github.com/pelletier"}, heavy...),
 			"hosts start it all the time: it stays small"},
 		{"durable/cmd/durablectl", append([]string{"durable/daemon/store", "durable/daemon/engine"}, heavy...), "it talks to the daemon over the socket"},
 		{"durable/cmd/durable-shim", append([]string{"net/http", "durable/ipc", "github.com", sdk}, heavy...), "one per running command: standard library and x/sys only"},

@@ -1,6 +1,7 @@
 package mcpserver_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -281,6 +282,77 @@ func TestAnsweredTooLate(t *testing.T) {
 			if r, _ := s.reply(); !strings.Contains(r.text(), want) || len(svc.specs) != 0 || len(svc.approvals) != 0 {
 				t.Errorf("%s: %d submits: %s", id, len(svc.specs), r.text())
 			}
+		}
+	})
+}
+
+// TestOlderDaemon: a daemon that has tasks, but neither approval nor input nor kinds, says so in both halves, and the
+// tools that are known stay.
+func TestOlderDaemon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.asks = true
+		s := serveOn(t, older{f}, f, mcpserver.Options{Kinds: func() []task.KindInfo { return []task.KindInfo{nightly} }})
+		s.send(strings.Replace(initialize, `"capabilities":{}`, `"capabilities":{"elicitation":{}}`, 1))
+		s.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+		for range 2 {
+			if s.toolNames()["start_nightly"] == nil {
+				t.Error("the tool is gone")
+			}
+		}
+		s.start("tools/call", map[string]any{"name": "start_command", "arguments": makeArgs})
+		q := s.question()
+		s.in <- fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{"action":"accept","content":{"answer":"once"}}}`, q.ID)
+		approved, _ := s.reply()
+		f.asks = false
+		s.call("start_command", map[string]any{"command": []string{"cat"}, "cwd": "/", "interactive": true})
+		input, _ := s.call("send_task_input", map[string]any{"task_id": 2, "text": "x"})
+		for want, r := range map[string]result{
+			"That could not be done: approve: this service cannot do that": approved,
+			"stdin: this service cannot do that":                           input,
+		} {
+			for _, half := range []string{r.text(), plain(t, r.Structured)} {
+				if !strings.Contains(half, want) {
+					t.Errorf("a half does not say %q: %s", want, half)
+				}
+			}
+		}
+	})
+}
+
+// older is a service without what came later.
+type older struct{ *fake }
+
+func (o older) Approve(ctx context.Context, ref task.Ref, req task.ApproveRequest, key task.Key) (task.Task, error) {
+	return o.UnimplementedService.Approve(ctx, ref, req, key)
+}
+
+func (o older) Stdin(ctx context.Context, ref task.Ref, req task.StdinRequest) (task.StdinState, error) {
+	return o.UnimplementedService.Stdin(ctx, ref, req)
+}
+
+func (o older) Kinds(ctx context.Context) ([]task.KindInfo, error) {
+	return o.UnimplementedService.Kinds(ctx)
+}
+
+// TestCallsOutlastTheServer: what still asks the hub for something after it was closed starts nothing.
+func TestCallsOutlastTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		s := serve(t, f, mcpserver.Options{Kinds: func() []task.KindInfo { return nil }})
+		s.handshake()
+		s.server.Close()
+		f.mu.Lock()
+		before := f.eventCalls
+		f.mu.Unlock()
+		s.toolNames()
+		s.call("start_command", makeArgs)
+		s.send(`{"jsonrpc":"2.0","id":99,"method":"resources/subscribe","params":{"uri":"task://list"}}`)
+		time.Sleep(time.Minute)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.eventCalls != before {
+			t.Errorf("%d streams were opened", f.eventCalls-before)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -134,15 +133,6 @@ func (h *hub) listed(ss *mcp.ServerSession) {
 	if !h.lists[ss] {
 		h.lists[ss] = true
 		h.interestLocked(ss)
-	}
-}
-
-// askKinds has it looked up which kinds there are, without waiting for it.
-func (h *hub) askKinds() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.kindsChanged != nil && !h.closed {
-		h.wg.Go(func() { h.kindsChanged(context.Background()) })
 	}
 }
 
@@ -389,34 +379,4 @@ func (h *hub) checkEnded(ctx context.Context, id task.ID) {
 	if level, text := epilogue(t); mine && err == nil && text != "" {
 		sendLog(ctx, ss, level, text)
 	}
-}
-
-// touched reports whether ev may have changed what u shows.
-func (u uri) touched(ev task.Event) bool {
-	switch u.prefix {
-	case listURI:
-		return true
-	case listPrefix:
-		word := task.Status(strings.ToLower(u.arg))
-		// A transition may have taken the task out of any list: the event does not say out of which.
-		moved := ev.Type != task.EventProgress && ev.Type != task.EventCheckpoint
-		return word.Valid() && (moved || ev.Task == nil || ev.Task.Status == word)
-	}
-	var number uint64
-	if ev.Task != nil {
-		number = ev.Task.Number
-	}
-	return matchesRef(task.Ref(u.arg), ev.TaskID, number)
-}
-
-// matchesRef reports whether ref may name the task with that ID and number.
-func matchesRef(ref task.Ref, id task.ID, number uint64) bool {
-	word := strings.ToLower(string(ref))
-	switch kind, _ := ref.Parse(); kind {
-	case task.RefNumber:
-		return ref.Number() == number || strings.HasPrefix(string(id), word)
-	case task.RefNewest: // which task that is, only the service knows
-		return true
-	}
-	return strings.HasPrefix(string(id), word) || word != "" && strings.HasSuffix(string(id), word)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"durable/ipc/task"
 	"durable/stdioproxy/mcpserver"
 )
 
@@ -82,11 +83,17 @@ type session struct {
 
 func serve(t *testing.T, svc *fake, opts mcpserver.Options) *session {
 	t.Helper()
+	return serveOn(t, svc, svc, opts)
+}
+
+// serveOn is serve on another service, behind which is svc.
+func serveOn(t *testing.T, on task.Service, svc *fake, opts mcpserver.Options) *session {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	if opts.Version == "" {
 		opts.Version = "v0.0.0-test"
 	}
-	s := &session{pipe: newPipe(), t: t, svc: svc, server: mcpserver.New(svc, opts), cancel: cancel, done: make(chan error, 1)}
+	s := &session{pipe: newPipe(), t: t, svc: svc, server: mcpserver.New(on, opts), cancel: cancel, done: make(chan error, 1)}
 	go func() { s.done <- s.server.Serve(ctx, s.pipe) }()
 	t.Cleanup(func() {
 		cancel()

@@ -213,3 +213,33 @@ func (s *Server) completeID(ctx context.Context, typed string) []string {
 	}
 	return found
 }
+
+// touched reports whether ev may have changed what u shows.
+func (u uri) touched(ev task.Event) bool {
+	switch u.prefix {
+	case listURI:
+		return true
+	case listPrefix:
+		word := task.Status(strings.ToLower(u.arg))
+		// A transition may have taken the task out of any list: the event does not say out of which.
+		moved := ev.Type != task.EventProgress && ev.Type != task.EventCheckpoint
+		return word.Valid() && (moved || ev.Task == nil || ev.Task.Status == word)
+	}
+	var number uint64
+	if ev.Task != nil {
+		number = ev.Task.Number
+	}
+	return matchesRef(task.Ref(u.arg), ev.TaskID, number)
+}
+
+// matchesRef reports whether ref may name the task with that ID and number.
+func matchesRef(ref task.Ref, id task.ID, number uint64) bool {
+	word := strings.ToLower(string(ref))
+	switch kind, _ := ref.Parse(); kind {
+	case task.RefNumber:
+		return ref.Number() == number || strings.HasPrefix(string(id), word)
+	case task.RefNewest: // which task that is, only the service knows
+		return true
+	}
+	return strings.HasPrefix(string(id), word) || word != "" && strings.HasSuffix(string(id), word)
+}

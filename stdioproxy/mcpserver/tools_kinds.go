@@ -124,18 +124,18 @@ func kindTool(k task.KindInfo) (tool, error) {
 				return nil, err
 			}
 			r, err := c.submit(ctx, k.Name, params, "")
-			return r, c.kindGone(k.Name, err)
+			return r, c.kindGone(ctx, k.Name, err)
 		},
 	}, nil
 }
 
 // kindGone says it clearly where the kind behind a tool is not there any more: the host's list of tools is older than
 // the daemon's configuration.
-func (c *call) kindGone(name string, err error) error {
+func (c *call) kindGone(ctx context.Context, name string, err error) error {
 	if !errors.Is(err, task.InvalidArgument) || !strings.HasPrefix(task.AsError(err).Message, "unknown kind ") {
 		return err
 	}
-	c.s.hub.askKinds()
+	c.s.askKinds(ctx)
 	return noKind(name)
 }
 

@@ -1,6 +1,6 @@
 // What the Node clients share: a state folder, data, and checks that end the run when one fails.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect, isDeepStrictEqual } from 'node:util';
@@ -14,8 +14,8 @@ export const LARGE = join(DURABLE_DATA, 'large.csv');
 export const LARGE_ROWS = 2_000_000;
 
 export const TOOLS = [
-  'cancel_task', 'get_server_stats', 'get_task_output', 'get_task_status',
-  'list_tasks', 'retry_task', 'start_data_migration', 'wait_for_task',
+  'cancel_task', 'get_server_stats', 'get_task_output', 'get_task_status', 'list_tasks', 'pause_task', 'resume_task',
+  'retry_task', 'send_task_input', 'start_command', 'start_data_migration', 'wait_for_task',
 ];
 export const TEMPLATES = ['task://list/{status}', 'task://log/{task_id}', 'task://status/{task_id}'];
 export const STATUSES = ['pending', 'running', 'completed', 'failed', 'cancelled'];
@@ -73,12 +73,17 @@ export class Checks {
   }
 }
 
-/** A state folder of its own, in which no daemon runs yet. */
+/** A state folder of its own, in which no daemon runs yet, with a configuration if it is to have one. */
 export class Home {
-  constructor(name) {
+  constructor(name, config) {
     this.dir = join(DURABLE_HOMES, name);
     mkdirSync(this.dir, { mode: 0o700 });
     this.env = { DURABLE_HOME: this.dir };
+    if (config !== undefined) this.configure(config);
+  }
+
+  configure(text) {
+    writeFileSync(this.path('config.toml'), text);
   }
 
   path(name) {
@@ -91,6 +96,12 @@ export class Home {
       env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8', timeout: 60_000,
     });
     return [p.status, p.stdout + p.stderr];
+  }
+
+  /** Has the daemon read its configuration again. */
+  reload(checks) {
+    const [status, out] = this.ctl('reload');
+    checks.equal(`durablectl reload: ${out}`, status, 0);
   }
 
   /** Returns the daemon's process ID, or 0 if none runs. */

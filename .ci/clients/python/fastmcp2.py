@@ -13,7 +13,7 @@ from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
 from harness import (
-    LARGE, MCP, NOBODY, RESULT_KEYS, ROW_KEYS, SMALL, SMALL_ROWS, STATS_KEYS, STATUSES,
+    ALLOW, LARGE, MCP, NOBODY, RESULT_KEYS, ROW_KEYS, SMALL, SMALL_ROWS, STATS_KEYS, STATUSES,
     TASK_KEYS, TOOLS, URI, Checks, Home, TutorialClient, check_reports, rows,
 )
 
@@ -22,7 +22,7 @@ from harness import (
 WAITED, CANCELLED = 500_000, 1_000_000
 
 checks = Checks("FastMCP 2.11.3, mcp 1.13.1")
-home = Home("f2")
+home = Home("f2", ALLOW)
 
 
 def connect(**options):

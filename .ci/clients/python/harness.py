@@ -2,9 +2,11 @@
 
 import asyncio
 import csv
+import http.client
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -18,11 +20,13 @@ SMALL, SMALL_ROWS = DATA / "small.csv", 1_000
 LARGE = DATA / "large.csv"
 
 TOOLS = [
-    "cancel_task", "get_server_stats", "get_task_output", "get_task_status",
-    "list_tasks", "retry_task", "start_data_migration", "wait_for_task",
+    "cancel_task", "get_server_stats", "get_task_output", "get_task_status", "list_tasks", "pause_task", "resume_task",
+    "retry_task", "send_task_input", "start_command", "start_data_migration", "wait_for_task",
 ]
 STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
 URI = re.compile(r"task://status/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+# The policy asks a person by default; this is for what is not about that.
+ALLOW = '[policy]\ncommands = "allow"\n'
 NOBODY = "019a0000-0000-7000-8000-00000000dead"
 
 
@@ -79,12 +83,14 @@ def check_reports(checks, reports, total):
 
 
 class Home:
-    """A state folder of its own, in which no daemon runs yet."""
+    """A state folder of its own, in which no daemon runs yet, with a configuration if it is to have one."""
 
-    def __init__(self, name):
+    def __init__(self, name, config=None):
         self.dir = Path(os.environ["DURABLE_HOMES"]) / name
         self.dir.mkdir(mode=0o700)
         self.env = {"DURABLE_HOME": str(self.dir)}
+        if config is not None:
+            (self.dir / "config.toml").write_text(config)
 
     def path(self, name):
         return str(self.dir / name)
@@ -96,6 +102,18 @@ class Home:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
         )
         return p.returncode, p.stdout + p.stderr
+
+    def api(self, method, path, body=None):
+        """Asks the daemon itself, past any MCP, and returns what it answers."""
+        c = http.client.HTTPConnection("durable", timeout=30)
+        c.sock = socket.socket(socket.AF_UNIX)
+        c.sock.connect(self.path("durable.sock"))
+        c.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+        answer = c.getresponse()
+        got = json.loads(answer.read())
+        c.close()
+        assert answer.status < 300, got
+        return got
 
     def daemon(self):
         """Returns the daemon's process ID, or 0 if none runs."""
