@@ -17,7 +17,7 @@ const killPause = 10 * time.Millisecond
 func (p *Process) awaitTree(ctx context.Context) error {
 	tree, termed := p.tree(), false
 	for {
-		members, err := tree.Members()
+		members, err := p.members()
 		if err != nil {
 			return task.Errorf(task.Unavailable, "look for the processes of %s: %w", p.dir, err)
 		}

@@ -171,7 +171,7 @@ func exists(dir string, names ...string) bool {
 
 // alive tells a program that runs without its holder from one that is gone.
 func (l Launcher) alive(p *Process) (*Process, Verdict, error) {
-	members, err := p.tree().Members()
+	members, err := p.members()
 	if err != nil {
 		return nil, "", task.Errorf(task.Unavailable, "look for the processes of %s: %w", p.dir, err)
 	}
@@ -182,6 +182,22 @@ func (l Launcher) alive(p *Process) (*Process, Verdict, error) {
 	return p, Orphaned, nil
 }
 
+// looks is how often a tree is looked for that may be there and not be seen.
+const looks = 5
+
+// members looks for the processes of the attempt. In the middle of an exec a process has no environment for an instant: where there
+// is no "child" to know it by, it takes several looks to believe that nobody is there.
+func (p *Process) members() (members []proc.Process, err error) {
+	for range looks {
+		members, err = p.tree().Members()
+		if err != nil || len(members) > 0 || p.program().PID != 0 {
+			break
+		}
+		time.Sleep(glance)
+	}
+	return members, err
+}
+
 // unsynced reports whether the machine went down while "started" was on its way to the disk, so that its name is there and
 // not all of it: nothing had run then. A program that ran has left something, unless nobody can say anything.
 func (p *Process) unsynced() bool {
@@ -190,7 +206,7 @@ func (p *Process) unsynced() bool {
 		exists(p.dir, protocol.FileChild, protocol.FileExit, protocol.FileExit+protocol.SuffixCorrupt) {
 		return false
 	}
-	members, err := p.tree().Members()
+	members, err := p.members()
 	return err == nil && len(members) == 0
 }
 

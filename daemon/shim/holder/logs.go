@@ -39,12 +39,23 @@ func (l *logs) check() {
 	armed := l.notify.arm() // before the look: what is written after it wakes us
 	grew := l.look()
 	if armed {
+		if grew { // what was written last has no mark yet
+			l.timer.Reset(logfile.MarkInterval)
+		}
 		return
 	}
 	if l.pause = min(2*l.pause, lookMax); grew {
 		l.pause = coalesce
 	}
 	l.timer.Reset(l.pause)
+}
+
+// finish marks all that was written: the program has ended.
+func (l *logs) finish() {
+	now := time.Now()
+	for _, k := range l.keepers {
+		_ = k.Finish(now) // as in look
+	}
 }
 
 func (l *logs) look() (grew bool) {

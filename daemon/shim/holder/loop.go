@@ -72,7 +72,7 @@ func (h *holder) stop(killAt time.Time) {
 func (h *holder) step(now time.Time) (next time.Duration, done bool) {
 	empty := h.tree.reap(h)
 	if h.ended && !h.written {
-		h.logs.look() // the last marks are there before anybody hears of the end
+		h.logs.finish() // the last marks are there before anybody hears of the end
 		h.pause(protocol.PauseExit)
 		err := protocol.Write(here, protocol.FileExit, h.exit.Append(), true)
 		h.written = err == nil || errors.Is(err, os.ErrNotExist) // the folder was removed: there is nobody to tell
