@@ -173,6 +173,7 @@ func (h *holder) exec(files *files) (refusal string, err error) {
 	_ = protocol.Write(here, protocol.FileChild, child.Append(), false) // for people and orphans; the program runs without it
 	h.pause(protocol.PauseChild)
 	h.reply(protocol.Reply{Child: h.tree.child})
+	protocol.Reserve(here, protocol.FileExit)
 	h.logs = watchLogs(h.spec.LogLimit)
 	return "", nil
 }

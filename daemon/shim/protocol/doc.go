@@ -15,7 +15,8 @@
 //	stdin          the input so far; stdin.closed: no more comes
 //	NAME.corrupt   a file that could not be read
 //
-// started, child and exit are one JSON object on one line, written to NAME.tmp and renamed: never half a file. Package logfile
+// started, child and exit are one JSON object on one line, written to NAME.tmp and renamed: never half a file. exit.tmp is
+// there from the start, and full of zeros, so that the end of a program fits on a disk that it has filled. Package logfile
 // has the files that belong to stdout and stderr. Where there are no FIFOs (Windows), "alive" is the lock, and the commands
 // are the file "stop" and the size of "stdin", which the holder looks at from time to time.
 //
