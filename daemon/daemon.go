@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -277,13 +278,23 @@ func (d *Daemon) takeState(ctx context.Context) (*socket.Lock, error) {
 	}
 }
 
+// answerPatience is how long one that listens has for an answer.
+const answerPatience = time.Second
+
+// listens reports whether a daemon is there. That the socket takes connections is not enough: of a daemon that was killed while
+// it started a program, a child may be left that has not come to its exec, and has all that the daemon had open.
 func listens(ctx context.Context, path string) bool {
 	conn, err := socket.Dial(ctx, path)
 	if err != nil {
 		return false
 	}
-	_ = conn.Close()
-	return true
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(answerPatience))
+	if _, err := io.WriteString(conn, "GET /healthz HTTP/1.0\r\nHost: durable\r\n\r\n"); err != nil {
+		return false
+	}
+	_, err = conn.Read(make([]byte, 1))
+	return err == nil
 }
 
 // lockState makes this the only daemon of its state folder, and writes down who holds it.

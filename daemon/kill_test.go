@@ -25,7 +25,7 @@ var killRounds = flag.Int("kill-rounds", 20, "SIGKILLs at random moments in Test
 const roundsPerHouse = 20
 
 // TestKill kills a daemon under load with SIGKILL, again and again, at random moments and at every named hook
-// point of engine and store, and holds what the daemon answered, what its jobs did and what its store says against
+// point of engine, store and shim, and holds what the daemon answered, what its jobs did and what its store says against
 // each other. Nothing that was promised (ARCHITECTURE.md, section 4) may be broken once.
 func TestKill(t *testing.T) {
 	points := hookPoints(t)
@@ -84,6 +84,7 @@ func killPlan(points []string, random int) []string {
 type house struct {
 	t      *testing.T
 	dir    string
+	env    []string // of its daemons
 	ledger *ledger
 	load   *load
 	watch  *watcher
@@ -96,7 +97,7 @@ type house struct {
 }
 
 func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: shortDir(t), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{}), down: make(chan struct{})}
+	h := &house{t: t, dir: shortDir(t), env: withShim(t, testSlots), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{}), down: make(chan struct{})}
 	out := t.TempDir()
 	rows := makeRows(3000)
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -208,7 +209,7 @@ func (h *house) auditor() (stop func()) {
 
 // killAtRandom kills the daemon at any moment of its life, its start included.
 func (h *house) killAtRandom() {
-	p := start(h.t, h.dir, "")
+	p := start(h.t, h.dir, "", h.env...)
 	if chance(15) {
 		h.pause(p, 60)
 	} else if h.ready(p) {
@@ -241,7 +242,7 @@ func (h *house) killAtPoint(point string) {
 	if chance(60) && !strings.HasPrefix(point, "create.") && !strings.HasPrefix(point, "recover.") {
 		after = rand.IntN(300)
 	}
-	p := start(h.t, h.dir, fmt.Sprintf("%s:%d", point, after))
+	p := start(h.t, h.dir, fmt.Sprintf("%s:%d", point, after), h.env...)
 	h.ready(p)
 	select {
 	case <-p.exited:
@@ -259,7 +260,7 @@ func (h *house) killAtPoint(point string) {
 
 // settle lets everything come to its end and checks all of it.
 func (h *house) settle() {
-	p := start(h.t, h.dir, "")
+	p := start(h.t, h.dir, "", h.env...)
 	if !h.ready(p) {
 		h.t.Fatalf("the daemon does not start any more (%v):\n%s", p.err, p.stderr.String())
 	}
@@ -279,8 +280,9 @@ func (h *house) settle() {
 	}
 	h.watch.check(tasks)
 	h.checkEnds(tasks)
-	h.checkWitness()
+	h.checkWitness(tasks)
 	p.stop(h.dir)
+	h.prune()
 	checkStore(h.t, h.dir)
 	h.ledger.count("tasks at the end", len(tasks))
 }
@@ -317,7 +319,7 @@ func (h *house) checkEnds(tasks map[task.ID]task.Task) {
 }
 
 // checkWitness holds what the jobs wrote against what the records say.
-func (h *house) checkWitness() {
+func (h *house) checkWitness(tasks map[task.ID]task.Task) {
 	seen, breaches := judge(h.load.witness.read(h.t))
 	for _, b := range breaches {
 		kind := breachOverlap
@@ -326,6 +328,7 @@ func (h *house) checkWitness() {
 		}
 		h.ledger.breach(kind, "%s", b)
 	}
+	h.checkCommands(tasks, seen)
 	for _, e := range h.ledger.all() {
 		w := seen[string(e.id)]
 		if w != nil {

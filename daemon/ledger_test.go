@@ -46,7 +46,8 @@ type entry struct {
 	rows    [][]string // of a migration: what must arrive
 	path    string     // and where
 	retryOf *entry
-	steps   int // of a noop
+	steps   int  // of a noop
+	always  bool // of a command: its like is allowed for good
 
 	// Guarded by ledger.mu.
 	id        task.ID // of an acknowledged submit; else empty

@@ -37,6 +37,8 @@ const (
 	crowd   = 12
 	patient = 3
 	movers  = 2
+	// runners start commands side by side: every second one as a model would, whom a person has to allow it.
+	runners = 2
 	// outstanding is how many unfinished tasks one client leaves behind before it waits for the oldest.
 	outstanding = 10
 )
@@ -51,6 +53,15 @@ func (l *load) run() {
 	}
 	for range movers {
 		l.group.Go(func() { l.client(client.Options{DialRetry: client.Never, Reconnect: client.Never}, l.migration) })
+	}
+	for i := range runners {
+		o := client.Options{DialRetry: client.Never, Reconnect: client.Never, Via: task.ViaCLI}
+		if i%2 == 1 {
+			o.Via = task.ViaMCP
+		}
+		if hasShell {
+			l.group.Go(func() { l.client(o, l.command) })
+		}
 	}
 }
 
@@ -73,6 +84,9 @@ func (l *load) client(o client.Options, next func() *entry) {
 		}
 		e := l.ledger.plan(next())
 		l.submit(c, e)
+		if o.Via == task.ViaMCP && chance(80) { // others wait: for the cancel, or for wait
+			l.approve(c, e)
+		}
 		if chance(25) || e.spec.Kind == stubbornName && chance(50) {
 			l.cancel(c, e)
 		}
@@ -207,7 +221,7 @@ func (l *load) cancel(c *client.Client, e *entry) {
 		l.ledger.breach(breachUnwelcome, "cancel %s: %v", e.id, err)
 	default:
 		l.ledger.cancelled(e, t)
-		if err := l.witness.say("%s 0 0 cancelled", e.id); err != nil {
+		if err := l.witness.say("%s %d 0 cancelled", e.id, t.Attempt); err != nil {
 			l.ledger.breach(breachUnwelcome, "witness: %v", err)
 		}
 	}
@@ -232,6 +246,9 @@ func (l *load) wait(c *client.Client, e *entry) bool {
 		if t.Status.Terminal() {
 			return true
 		}
+		if t.Phase == task.PhaseAwaitingApproval {
+			l.approve(c, e)
+		}
 		l.resume(c, t)
 	}
 }
@@ -253,9 +270,10 @@ func (l *load) resume(c *client.Client, t task.Task) {
 
 // afterwards retries or forgets some of what has ended. A retry has an entry of its own and is waited for.
 func (l *load) afterwards(c *client.Client, e *entry) {
+	l.readSaid(c, e)
 	switch {
 	case e.end.Status != task.StatusCompleted && chance(40):
-		again := l.ledger.plan(&entry{spec: e.spec, retryOf: e, rows: e.rows, path: e.path, steps: e.steps})
+		again := l.ledger.plan(&entry{spec: e.spec, retryOf: e, rows: e.rows, path: e.path, steps: e.steps, always: e.always})
 		l.submit(c, again)
 		l.ledger.count("retries", 1)
 		l.wait(c, again)

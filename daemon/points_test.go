@@ -11,12 +11,16 @@ import (
 	"testing"
 )
 
-// hookPoints returns the name of every point at which engine and store call their Hook, read from the
+// hookPoints returns the name of every point at which engine, store and shim call their Hook, read from the
 // source, in its order: a new point is killed at without anybody having to remember it here.
 func hookPoints(t testing.TB) []string {
 	t.Helper()
 	var points []string
-	for _, dir := range []string{"engine", "store"} {
+	dirs := []string{"engine", "store"}
+	if hasShell {
+		dirs = append(dirs, "shim")
+	}
+	for _, dir := range dirs {
 		points = append(points, pointsIn(t, dir)...)
 	}
 	seen := map[string]bool{}

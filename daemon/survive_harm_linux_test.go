@@ -95,13 +95,14 @@ func awaitGone(t testing.TB, pid int) {
 // TestLeaveDuringCancel: a program that is deaf to SIGTERM does not hold up a daemon that is asked to leave; the next one
 // has it cancelled.
 func TestLeaveDuringCancel(t *testing.T) {
+	t.Parallel()
 	dir, word := shortDir(t), "leave-"+filepath.Base(t.TempDir())
 	env := withShim(t, 8)
 	p := start(t, dir, "", env...).up()
 	c := dial(dir, client.Options{Via: task.ViaCLI})
 	defer closeClient(c)
 	made := submitCommand(t, c, map[string]any{
-		"command": []string{"/bin/sh", "-c", `trap "" TERM; echo up; while :; do sleep 0.1; done`, word}, "cwd": "/", "grace": "6s",
+		"command": []string{"/bin/sh", "-c", `trap "" TERM; echo up; while :; do sleep 0.1; done`, word}, "cwd": "/", "grace": "3s",
 	})
 	running := awaitTask(t, c, made.ID, func(t task.Task) bool { return t.Phase == task.PhaseRunning })
 	awaitOutput(t, c, running, "up\n")
@@ -117,7 +118,7 @@ func TestLeaveDuringCancel(t *testing.T) {
 	if err != nil || done.Status != task.StatusCancelled {
 		t.Errorf("%s, %v; want cancelled", done.Status, err)
 	}
-	t.Logf("cancelled after %s with a grace of 6s", time.Since(began).Round(time.Millisecond))
+	t.Logf("cancelled after %s with a grace of 3s", time.Since(began).Round(time.Millisecond))
 	if left := processesWith(word); len(left) > 0 {
 		t.Errorf("processes %v are there", left)
 	}
@@ -149,6 +150,7 @@ func TestLeave(t *testing.T) {
 // TestTimeoutAcrossDaemons: a program that was told to end because its time was up, and then left with 0, has timed out, also if
 // the daemon that told it died before it saw that.
 func TestTimeoutAcrossDaemons(t *testing.T) {
+	t.Parallel()
 	dir := shortDir(t)
 	env := withShim(t, 8)
 	p := start(t, dir, "", env...).up()
@@ -177,13 +179,13 @@ func TestTimeoutAcrossDaemons(t *testing.T) {
 // TestHolderHangsBeforeTheStart: a holder that was stopped before it has started anything holds up neither a daemon that
 // leaves nor a cancel, and starts nothing when it is woken up after that.
 func TestHolderHangsBeforeTheStart(t *testing.T) {
+	t.Parallel()
 	dir, out := shortDir(t), t.TempDir()
 	real, err := shimProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ran := filepath.Join(out, "ran")
-	t.Setenv("TEST_SHIM_PIDS", filepath.Join(out, "pids"))
 	// The holder takes the lock and reads its spec only when this shell has written it: it is stopped in between.
 	slow := filepath.Join(out, "durable-shim")
 	script := "#!/bin/sh\nmkfifo " + out + "/spec\n" + real + "/durable-shim \"$1\" < " + out + "/spec &\necho $! > " + out + "/holder.tmp\n" +
@@ -231,6 +233,7 @@ func TestHolderHangsBeforeTheStart(t *testing.T) {
 
 // TestForkBomb: a tree that forks while it is killed is gone after the grace and a second.
 func TestForkBomb(t *testing.T) {
+	t.Parallel()
 	dir, word := shortDir(t), "bomb-"+filepath.Base(t.TempDir())
 	// Each of 20 chains has a new process every few milliseconds, in a session of its own, whose parent leaves.
 	bomb := `trap "" TERM; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do setsid sh -c "$1" "$0" "$1" & done; echo up; sleep 1000`
@@ -258,6 +261,7 @@ func TestForkBomb(t *testing.T) {
 
 // TestProgramKillsItsHolder: that hides from nobody that it runs, nor from a cancel.
 func TestProgramKillsItsHolder(t *testing.T) {
+	t.Parallel()
 	dir, word := shortDir(t), "patricide-"+filepath.Base(t.TempDir())
 	p := start(t, dir, "", withShim(t, 8)...).up()
 	c := dial(dir, client.Options{Via: task.ViaCLI})

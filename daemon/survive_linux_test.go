@@ -9,12 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,30 +25,6 @@ var (
 	surviveCommands = flag.Int("survive-commands", 40, "commands that run meanwhile")
 	windowKills     = flag.Int("window-kills", 20, "SIGKILLs in TestStartWindow")
 )
-
-// shimProgram builds durable-shim, once, and returns its folder.
-var shimProgram = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "durable-shim")
-	if err != nil {
-		return "", err
-	}
-	atExit = append(atExit, func() { _ = os.RemoveAll(dir) })
-	out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "durable/cmd/durable-shim").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build durable-shim: %w\n%s", err, out)
-	}
-	return dir, nil
-})
-
-// withShim is the environment of a daemon that finds durable-shim, and has room for that many attempts.
-func withShim(t testing.TB, slots int) []string {
-	t.Helper()
-	dir, err := shimProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []string{"PATH=" + dir + string(filepath.ListSeparator) + os.Getenv("PATH"), fmt.Sprintf("%s=%d", envSlots, slots)}
-}
 
 // ending is how one of the commands under test ends, and what must be said of it.
 type commandEnd struct {

@@ -21,11 +21,26 @@ func (l lines) Write(b []byte) (int, error) {
 // TestTakeover: a killed daemon's socket is gone before its lock. Who is started in between begins its
 // life when the lock is free, and does not die of it.
 func TestTakeover(t *testing.T) {
+	t.Run("no socket", func(t *testing.T) { takeOver(t, func(socket.Paths) func() { return func() {} }) })
+	// A child of the daemon that was killed before the child's exec has lock and socket, and answers nobody.
+	t.Run("no answer", func(t *testing.T) {
+		takeOver(t, func(paths socket.Paths) func() {
+			l, err := socket.Listen(paths.Socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() { _ = l.Close() }
+		})
+	})
+}
+
+func takeOver(t *testing.T, before func(socket.Paths) (end func())) {
 	paths := socket.In(shortDir(t))
 	held, err := socket.TryLock(paths.Lock)
 	if err != nil {
 		t.Fatal(err)
 	}
+	end := before(paths)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	said, ready, ended := make(lines, 10), make(chan struct{}), make(chan error, 1)
@@ -41,6 +56,7 @@ func TestTakeover(t *testing.T) {
 			t.Fatalf("said %q", line)
 		}
 	}
+	end()
 	held.Unlock()
 	select {
 	case err := <-ended:

@@ -18,7 +18,7 @@ import (
 //	ID ATTEMPT PID begin N     an attempt begins, with N steps done
 //	ID ATTEMPT PID step N      step N is done, and was checkpointed before this line
 //	ID ATTEMPT PID end N       Run returns
-//	ID 0 0 cancelled           the test: a cancel was acknowledged
+//	ID ATTEMPT 0 cancelled     the test: a cancel was acknowledged, when that was the latest attempt
 //	- 0 PID dead               the test: that process has gone and was reaped
 type witnessLine struct {
 	id      string
@@ -55,8 +55,8 @@ type testimony struct {
 	at        int  // the step that the latest attempt has reached
 	begun     int  // attempts
 	ended     int  // the step of the last end line; -1: there was none
-	cancelled bool // a cancel was acknowledged
-	final     bool // and the process that ran then has gone: nothing may begin any more
+	attempts  map[int]bool
+	cancelled int // the attempt in which a cancel was acknowledged, after which none may begin; -1: there was none
 }
 
 // judge reads the lines in order and returns what each task went through, and every breach of a promise.
@@ -67,13 +67,12 @@ func judge(lines []witnessLine) (map[string]*testimony, []string) {
 		if l.what == "dead" {
 			for _, t := range tasks {
 				t.over = t.over || t.pid == l.pid
-				t.final = t.final || t.cancelled
 			}
 			continue
 		}
 		t := tasks[l.id]
 		if t == nil {
-			t = &testimony{over: true, ended: -1}
+			t = &testimony{over: true, ended: -1, cancelled: -1, attempts: map[int]bool{}}
 			tasks[l.id] = t
 		}
 		for _, breach := range t.take(l) {
@@ -83,7 +82,7 @@ func judge(lines []witnessLine) (map[string]*testimony, []string) {
 	return tasks, breaches
 }
 
-const afterCancel = "begins after an acknowledged cancel and a restart"
+const afterCancel = "begins after an acknowledged cancel"
 
 // take adds one line.
 func (t *testimony) take(l witnessLine) (breaches []string) {
@@ -94,15 +93,18 @@ func (t *testimony) take(l witnessLine) (breaches []string) {
 	}
 	switch l.what {
 	case "cancelled":
-		t.cancelled = true
+		if t.cancelled < 0 {
+			t.cancelled = l.attempt
+		}
 		return nil
 	case "begin":
 		say(!t.over, "overlaps attempt %d of process %d", t.attempt, t.pid)
 		say(l.attempt <= t.attempt, "comes after attempt %d", t.attempt)
-		say(t.final, "%s", afterCancel)
+		say(t.cancelled >= 0 && l.attempt > t.cancelled, "%s", afterCancel)
 		// A checkpoint may be durable and its line missing: the process died between the two.
 		say(t.begun > 0 && (l.n < t.done || l.n > t.done+1), "checkpoint of step %d is lost", t.done)
 		t.attempt, t.pid, t.over, t.at, t.done = l.attempt, l.pid, false, l.n, max(t.done, l.n)
+		t.attempts[l.attempt] = true
 		t.begun++
 		return breaches
 	}
@@ -178,7 +180,7 @@ func TestJudge(t *testing.T) {
 			[]string{"checkpoint of step 1 is lost"}},
 		{"retry in one process", "a 1 7 begin 0; a 1 7 end 0; a 2 7 begin 0; a 2 7 end 0", nil},
 		{"two tasks at once", "a 1 7 begin 0; b 1 7 begin 0; a 1 7 end 0; b 1 7 end 0", nil},
-		{"cancelled while it began", "a 0 0 cancelled; a 1 7 begin 0; a 1 7 end 0", nil},
+		{"cancelled while it began", "a 1 0 cancelled; a 1 7 begin 0; a 1 7 end 0", nil},
 		{"overlap in one process", "a 1 7 begin 0; a 2 7 begin 0", []string{"overlaps attempt 1 of process 7"}},
 		{"overlap of two processes", "a 1 7 begin 0; a 2 8 begin 0", []string{"overlaps attempt 1 of process 7"}},
 		{"a dead attempt speaks", "a 1 7 begin 0; - 0 7 dead; a 2 8 begin 0; a 1 7 step 1; a 2 8 step 1",
@@ -188,7 +190,7 @@ func TestJudge(t *testing.T) {
 		{"checkpoint lost", "a 1 7 begin 0; a 1 7 step 1; - 0 7 dead; a 2 8 begin 0", []string{"checkpoint of step 1 is lost"}},
 		{"checkpoint from nowhere", "a 1 7 begin 0; a 1 7 step 1; - 0 7 dead; a 2 8 begin 3", []string{"checkpoint of step 1 is lost"}},
 		{"a step left out", "a 1 7 begin 0; a 1 7 step 2", []string{"follows step 0"}},
-		{"cancel forgotten", "a 1 7 begin 0; a 0 0 cancelled; - 0 7 dead; a 2 8 begin 0",
+		{"cancel forgotten", "a 1 7 begin 0; a 1 0 cancelled; - 0 7 dead; a 2 8 begin 0",
 			[]string{afterCancel}},
 	}
 	for _, tt := range tests {

@@ -118,6 +118,7 @@ type Engine struct {
 	ended     atomic.Uint64
 	disk      diskMeter
 	tidy      tidier
+	folders   sync.Mutex // held while a task's folder is removed or set aside
 	reloading sync.Mutex // one Reload at a time
 }
 

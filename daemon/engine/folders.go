@@ -70,9 +70,25 @@ func (e *Engine) unmark(ref task.Ref) {
 }
 
 // removeFolder deletes what a forgotten task left. It comes after the commit; what a crash leaves here, the next
-// sweep removes.
+// sweep removes: the mark goes last.
 func (e *Engine) removeFolder(id task.ID) error {
-	if err := os.RemoveAll(e.taskFolder(id)); err != nil {
+	e.folders.Lock()
+	defer e.folders.Unlock()
+	return e.removeFolderLocked(id)
+}
+
+func (e *Engine) removeFolderLocked(id task.ID) error {
+	dir := e.taskFolder(id)
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		if err == nil && entry.Name() != forgottenMark {
+			err = os.RemoveAll(filepath.Join(dir, entry.Name()))
+		}
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = os.RemoveAll(dir)
+	}
+	if err != nil {
 		return task.Errorf(task.Internal, "the task is forgotten, but its folder is not all gone: %w", err)
 	}
 	return nil
@@ -84,26 +100,37 @@ func (e *Engine) sweep() {
 	if err != nil {
 		return // no folder yet: nothing to sweep
 	}
-	aside := filepath.Join(e.cfg.TasksDir, asideFolder)
 	for _, entry := range entries {
 		name := entry.Name()
 		if kind, err := task.Ref(name).Parse(); err != nil || kind != task.RefID {
 			continue
 		}
-		if _, err := e.record(task.Ref(name)); !errors.Is(err, task.NotFound) {
-			continue
-		}
-		if _, err := os.Lstat(filepath.Join(e.cfg.TasksDir, name, forgottenMark)); err == nil {
-			if err := e.removeFolder(task.ID(name)); err != nil {
-				e.log.Warn("removing the folder of a forgotten task", "task", name, "error", err)
-			}
-			continue
-		}
-		if err := os.MkdirAll(aside, 0o700); err == nil {
-			err = os.Rename(filepath.Join(e.cfg.TasksDir, name), filepath.Join(aside, name))
-			e.log.Warn("set aside the folder of a task that the store does not know", "task", name, "error", err)
+		if _, err := e.record(task.Ref(name)); errors.Is(err, task.NotFound) {
+			e.sweepOne(name)
 		}
 	}
+}
+
+// sweepOne sees to a folder whose task is unknown, if it is not being removed just now.
+func (e *Engine) sweepOne(name string) {
+	e.folders.Lock()
+	defer e.folders.Unlock()
+	dir := filepath.Join(e.cfg.TasksDir, name)
+	if !exists(dir) {
+		return
+	}
+	if exists(filepath.Join(dir, forgottenMark)) {
+		if err := e.removeFolderLocked(task.ID(name)); err != nil {
+			e.log.Warn("removing the folder of a forgotten task", "task", name, "error", err)
+		}
+		return
+	}
+	aside := filepath.Join(e.cfg.TasksDir, asideFolder)
+	err := os.MkdirAll(aside, 0o700)
+	if err == nil {
+		err = os.Rename(dir, filepath.Join(aside, name))
+	}
+	e.log.Warn("set aside the folder of a task that the store does not know", "task", name, "error", err)
 }
 
 // A walk over the tasks' folders is good for a moment, and for longer where it is a long one: it may take a share of

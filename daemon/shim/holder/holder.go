@@ -171,6 +171,7 @@ func (h *holder) exec(files *files) (refusal string, err error) {
 	child := protocol.Child{Version: protocol.Version, Process: h.tree.child}
 	_ = protocol.Write(here, protocol.FileChild, child.Append(), false) // for people and orphans; the program runs without it
 	h.pause(protocol.PauseChild)
+	protocol.Reserve(here, protocol.FileExit)
 	h.signals.listen()
 	h.logs = watchLogs(h.spec.LogLimit)
 	return "", nil

@@ -33,7 +33,7 @@ func (h *holder) loop() {
 		}
 		next, done := h.step(time.Now())
 		if done {
-			h.logs.look()
+			h.logs.finish()
 			return
 		}
 		if next > 0 {

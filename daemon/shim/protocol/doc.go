@@ -18,9 +18,10 @@
 // started, child and exit are one JSON object on one line, written to NAME.tmp and renamed: who looks never sees half a file.
 // exit is synced before it is renamed, started after that, which saves a commit of the file system: after a power failure
 // its name may be there and its last byte, the newline, not. Then it counts as not there, for the program runs after the sync;
-// whoever judges so looks for traces of a program first. Package logfile has the files that belong to stdout and stderr. Where
-// there are no FIFOs (Windows), "alive" is the lock, and the commands are the file "stop" and the size of "stdin", which the
-// holder looks at from time to time.
+// whoever judges so looks for traces of a program first. exit.tmp is there from the start, and full of zeros, so that the end of a
+// program fits on a disk that it has filled. Package logfile has the files that belong to stdout and stderr. Where there are no
+// FIFOs (Windows), "alive" is the lock, and the commands are the file "stop" and the size of "stdin", which the holder looks at
+// from time to time.
 //
 // # Commands
 //

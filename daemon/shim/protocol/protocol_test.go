@@ -25,7 +25,7 @@ var (
 	}
 	child = Child{1, Process{8, "100"}}
 	exit  = Exit{
-		Code: -1, Signal: "SIGSEGV", CoreDumped: true, Started: moment, Ended: moment.Add(1), UserTime: 3, SystemTime: 4, MaxRSS: 5,
+		Code: -1, Signal: "SIGSEGV", CoreDumped: true, Stopped: true, Started: moment, Ended: moment.Add(1), UserTime: 3, SystemTime: 4, MaxRSS: 5,
 	}
 	reply = Reply{Refusal: RefusedExec, Message: "exec x: no\n", Child: Process{9, "1"}}
 )
@@ -75,7 +75,7 @@ func TestFormat(t *testing.T) {
 	for want, got := range map[string][]byte{
 		`{"version":1,"nonce":"n","boot":"b/1","pid":7,"start":"99","time":"2026-11-24T12:30:00.123456789Z","marks":["A=1","B=2"],"stdin":"/f","grace_ns":1,"keep_children":true}`: started.Append(),
 		`{"version":1,"pid":8,"start":"100"}`: child.Append(),
-		`{"version":1,"code":-1,"signal":"SIGSEGV","core_dumped":true,"started":"2026-11-24T12:30:00.123456789Z","ended":"2026-11-24T12:30:00.12345679Z","user_ns":3,"system_ns":4,"max_rss":5}`: exit.Append(),
+		`{"version":1,"code":-1,"signal":"SIGSEGV","core_dumped":true,"stopped":true,"started":"2026-11-24T12:30:00.123456789Z","ended":"2026-11-24T12:30:00.12345679Z","user_ns":3,"system_ns":4,"max_rss":5}`: exit.Append(),
 	} {
 		if string(got) != want+"\n" {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -197,5 +197,20 @@ func checkObject(t *testing.T, data []byte) {
 				t.Errorf("%q: %q is %+v", data, name, g)
 			}
 		}
+	}
+}
+
+// TestReserve: what was reserved is no part of what is written.
+func TestReserve(t *testing.T) {
+	dir := t.TempDir()
+	Reserve(dir, FileExit)
+	if Exists(dir, FileExit) {
+		t.Error("it is there before it is written")
+	}
+	if err := Write(dir, FileExit, []byte("short\n"), true); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, FileExit)); err != nil || string(b) != "short\n" {
+		t.Errorf("%q, %v", b, err)
 	}
 }

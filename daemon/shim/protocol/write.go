@@ -15,11 +15,14 @@ const suffixPart = ".tmp"
 // Write replaces the file dir/name as a whole. With sync it is on disk when Write returns, name and all.
 func Write(dir, name string, data []byte, sync bool) error {
 	path := dir + string(os.PathSeparator) + name
-	f, err := os.OpenFile(path+suffixPart, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path+suffixPart, os.O_CREATE|os.O_WRONLY, 0o600) // not emptied: see Reserve
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
+	if err == nil {
+		err = f.Truncate(int64(len(data)))
+	}
 	if err == nil && sync {
 		err = f.Sync()
 	}
@@ -50,6 +53,14 @@ func Furnish(dir string) {
 			_ = f.Close()
 		}
 	}
+}
+
+// reserved is what a file takes on most disks, if it takes anything.
+const reserved = 4 << 10
+
+// Reserve takes the space that a later Write of a short dir/name needs: it works also when the disk is full by then.
+func Reserve(dir, name string) {
+	_ = os.WriteFile(dir+string(os.PathSeparator)+name+suffixPart, make([]byte, reserved), 0o600) // full already: then it has to wait
 }
 
 // Exists reports whether dir has that file. It is careful: what cannot be looked at is there.
