@@ -2,11 +2,13 @@ package daemon_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +38,11 @@ func holder(t testing.TB, dir string, of task.Task) int {
 	}
 	return started.PID
 }
+
+var words atomic.Int64
+
+// unique is a word that no other test has, nor another run of the tests on this machine: processes are killed by it.
+func unique() string { return fmt.Sprintf("%d-%d-end", os.Getpid(), words.Add(1)) }
 
 // gone waits until no process has word in its command line.
 func gone(t testing.TB, word string, within time.Duration) {
@@ -68,7 +75,7 @@ func runningCommand(t *testing.T, dir string, env []string, script, word string)
 
 // TestShimKilled: nobody can know how a program ended whose holder died before it.
 func TestShimKilled(t *testing.T) {
-	dir, word := shortDir(t), "orphan-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "orphan-"+unique()
 	end := filepath.Join(t.TempDir(), "end")
 	_, c, running := runningCommand(t, dir, withShim(t, 8), `while [ ! -e `+end+` ]; do sleep 0.05; done; exit 0`, word)
 	if err := syscall.Kill(holder(t, dir, running), syscall.SIGKILL); err != nil {
@@ -89,7 +96,7 @@ func TestShimKilled(t *testing.T) {
 
 // TestTreeKilled: a program that somebody kills ended by that signal.
 func TestTreeKilled(t *testing.T) {
-	dir, word := shortDir(t), "killed-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "killed-"+unique()
 	_, c, running := runningCommand(t, dir, withShim(t, 8), `sleep 1000 & sleep 1000; echo never`, word)
 	for _, pid := range processesWith(word) {
 		if strings.Contains(commandName(pid), "durable-shim") {
@@ -112,7 +119,7 @@ func commandName(pid int) string {
 
 // TestRebooted: after another boot a command is started again, and finds what it kept in its checkpoint folder.
 func TestRebooted(t *testing.T) {
-	dir, word := shortDir(t), "rebooted-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "rebooted-"+unique()
 	env := withShim(t, 8)
 	p, c, running := runningCommand(t, dir, env, `cd "$DURABLE_CHECKPOINT_DIR" || exit 9
 if [ -e kept ]; then echo "attempt $DURABLE_ATTEMPT found $(cat kept)"; exit 0; fi
@@ -172,7 +179,7 @@ func otherBoot(t testing.TB, path string) {
 // TestCancelTakesTheWholeTree: grandchildren that forked twice, lead sessions of their own and are deaf to SIGTERM
 // are gone after the grace and a second; a process beside them is not touched.
 func TestCancelTakesTheWholeTree(t *testing.T) {
-	dir, word := shortDir(t), "tree-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "tree-"+unique()
 	env := withShim(t, 8)
 	deaf := `trap "" TERM; (setsid sh -c 'trap "" TERM; (setsid sh -c "trap \"\" TERM; while :; do sleep 1; done" ` + word + ` &) ; while :; do sleep 1; done' ` + word + ` &)
 echo up; while :; do sleep 1; done`
@@ -206,7 +213,7 @@ echo up; while :; do sleep 1; done`
 
 // TestCancelWhileNobodyIsThere: a cancel that was acknowledged holds, although the daemon dies before it acts.
 func TestCancelWhileNobodyIsThere(t *testing.T) {
-	dir, word := shortDir(t), "cancel-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "cancel-"+unique()
 	env := withShim(t, 8)
 	p, c, running := runningCommand(t, dir, env, `sleep 1000; echo never`, word)
 	p.kill()

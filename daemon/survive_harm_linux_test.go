@@ -50,7 +50,7 @@ func TestFolderRemoved(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		t.Run(fmt.Sprintf("daemon down %t", down), func(t *testing.T) {
 			t.Parallel()
-			dir, word := shortDir(t), "removed-"+filepath.Base(t.TempDir())
+			dir, word := shortDir(t), "removed-"+unique()
 			env, out := withShim(t, 8), t.TempDir()
 			end, ran := filepath.Join(out, "end"), filepath.Join(out, "ran")
 			p, c, running := runningCommand(t, dir, env, `echo "$DURABLE_ATTEMPT" >> `+ran+`; `+untilFile(end)+`exit 0`, word)
@@ -96,7 +96,7 @@ func awaitGone(t testing.TB, pid int) {
 // has it cancelled.
 func TestLeaveDuringCancel(t *testing.T) {
 	t.Parallel()
-	dir, word := shortDir(t), "leave-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "leave-"+unique()
 	env := withShim(t, 8)
 	p := start(t, dir, "", env...).up()
 	c := dial(dir, client.Options{Via: task.ViaCLI})
@@ -234,7 +234,7 @@ func TestHolderHangsBeforeTheStart(t *testing.T) {
 // TestForkBomb: a tree that forks while it is killed is gone after the grace and a second.
 func TestForkBomb(t *testing.T) {
 	t.Parallel()
-	dir, word := shortDir(t), "bomb-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "bomb-"+unique()
 	// Each of 20 chains has a new process every few milliseconds, in a session of its own, whose parent leaves.
 	bomb := `trap "" TERM; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do setsid sh -c "$1" "$0" "$1" & done; echo up; sleep 1000`
 	link := `trap "" TERM; sleep 0.01; [ -e ` + dir + ` ] && setsid sh -c "$1" "$0" "$1" &`
@@ -262,7 +262,7 @@ func TestForkBomb(t *testing.T) {
 // TestProgramKillsItsHolder: that hides from nobody that it runs, nor from a cancel.
 func TestProgramKillsItsHolder(t *testing.T) {
 	t.Parallel()
-	dir, word := shortDir(t), "patricide-"+filepath.Base(t.TempDir())
+	dir, word := shortDir(t), "patricide-"+unique()
 	p := start(t, dir, "", withShim(t, 8)...).up()
 	c := dial(dir, client.Options{Via: task.ViaCLI})
 	defer closeClient(c)

@@ -125,6 +125,9 @@ func (e *Engine) sweepOne(name string) {
 		}
 		return
 	}
+	if os.Remove(dir) == nil { // empty: a crash came after the mark had gone, and nothing is lost
+		return
+	}
 	aside := filepath.Join(e.cfg.TasksDir, asideFolder)
 	err := os.MkdirAll(aside, 0o700)
 	if err == nil {
