@@ -170,6 +170,7 @@ func TestLateHolders(t *testing.T) {
 	if r, err := protocol.ParseReply(out); err != nil || r.Refusal != protocol.RefusedLocked {
 		t.Errorf("got %s", out)
 	}
+	b.eventually("it ran", func() bool { return b.has("witness")() && b.witness() == 1 })
 	if err := p.Stop(0); err != nil {
 		t.Fatal(err)
 	}
