@@ -34,3 +34,5 @@ type notifier struct{}
 func newNotifier() notifier { return notifier{} }
 
 func (notifier) arm() bool { return false }
+
+func stopSelf() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }

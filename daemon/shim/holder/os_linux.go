@@ -2,6 +2,7 @@ package holder
 
 import (
 	"os"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -62,4 +63,12 @@ func (n notifier) arm() bool {
 	}
 	_, err := unix.FcntlInt(n.dir.Fd(), unix.F_NOTIFY, dnModify)
 	return err == nil
+}
+
+// stopSelf stops the process by a signal to this very thread: one that is sent to the process is taken by any thread, and this one
+// would go on until that has woken up.
+func stopSelf() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP)
 }

@@ -63,8 +63,6 @@ func closeInherited() {
 	}
 }
 
-func stopSelf() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }
-
 // openAlive opens the FIFO whose end of file says that we are gone. Both ways, so that it does not wait for a reader.
 func openAlive() (*os.File, error) {
 	if err := protocol.MakeFIFO(protocol.FileAlive); err != nil {
