@@ -322,13 +322,7 @@ func TestStartWindow(t *testing.T) {
 	c := dial(dir, client.Options{})
 	defer closeClient(c)
 	for _, m := range made {
-		resumeCrashed(t, c, m)
-	}
-	for _, m := range made {
-		done, err := c.Wait(t.Context(), m.ID.Ref(), patience)
-		if err != nil {
-			t.Fatal(err)
-		}
+		done := resumeCrashed(t, c, m)
 		if done.Status != task.StatusCompleted {
 			t.Errorf("task %d ended %s (%s, %s) in attempt %d: %v", done.Number, done.Status, done.Phase, done.Reason, done.Attempt, done.Error)
 		}
@@ -346,15 +340,21 @@ func TestStartWindow(t *testing.T) {
 	t.Logf("%d tasks, killed at %v: none ran twice in an attempt, none is forgotten", len(made), hit)
 }
 
-// resumeCrashed lets a task go on under which the daemon has died too often: that is held for a person to look at.
-func resumeCrashed(t testing.TB, c *client.Client, m task.Task) {
+// resumeCrashed waits for the end of a task, and lets it go on where the daemon has died too often under it: that is held for a
+// person to look at, as soon as the daemon has found out that the last attempt had not begun.
+func resumeCrashed(t testing.TB, c *client.Client, m task.Task) task.Task {
 	t.Helper()
-	now, err := c.Get(t.Context(), m.ID.Ref())
-	if err == nil && now.Phase == task.PhasePaused && now.Reason == task.ReasonCrashLoop {
-		_, err = c.Resume(t.Context(), m.ID.Ref(), "")
-	}
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(patience); ; {
+		now, err := c.Wait(t.Context(), m.ID.Ref(), 100*time.Millisecond)
+		if err == nil && now.Phase == task.PhasePaused && now.Reason == task.ReasonCrashLoop {
+			_, err = c.Resume(t.Context(), m.ID.Ref(), "")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now.Status.Terminal() || time.Now().After(deadline) {
+			return now
+		}
 	}
 }
 

@@ -104,6 +104,12 @@ func TestQuarantine(t *testing.T) {
 	if q := s.Info().Quarantined; len(q) != 1 || !strings.Contains(q[0], string(ids[1])) {
 		t.Errorf("info: %q", q)
 	}
+	s.damage.mu.Lock() // as between the commit that moves it and the list's update
+	s.damage.reasons = map[uuid.UUID]string{uuid.UUID(key): "damaged"}
+	s.damage.mu.Unlock()
+	if q := s.Info().Quarantined; len(q) != 1 {
+		t.Errorf("info while it is moved: %q", q)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -129,11 +129,17 @@ func (s *Store) Info() Info {
 	if fi, err := os.Stat(info.Path); err == nil {
 		info.Size = fi.Size()
 	}
+	damaged := s.damage.snapshot() // before the view: what is moved meanwhile is seen there
 	_ = s.View(func(tx *Tx) error { // a store that has failed says so elsewhere
 		info.Quarantined = tx.quarantined()
+		for key := range damaged { // the list is emptied after the commit
+			if tx.setAside(key) != "" {
+				delete(damaged, key)
+			}
+		}
 		return nil
 	})
-	for key, reason := range s.damage.snapshot() {
+	for key, reason := range damaged {
 		info.Quarantined = append(info.Quarantined, errSetAside(formatID(key[:]), reason).Error())
 	}
 	return info
