@@ -125,7 +125,7 @@ func (e *Engine) sweepOne(name string) {
 		}
 		return
 	}
-	if os.Remove(dir) == nil { // empty: a crash came after the mark had gone, and nothing is lost
+	if removeEmpty(dir) { // a crash came after the mark had gone, or before the commit of a first attempt: nothing is lost
 		return
 	}
 	aside := filepath.Join(e.cfg.TasksDir, asideFolder)
@@ -134,6 +134,20 @@ func (e *Engine) sweepOne(name string) {
 		err = os.Rename(dir, filepath.Join(aside, name))
 	}
 	e.log.Warn("set aside the folder of a task that the store does not know", "task", name, "error", err)
+}
+
+// removeEmpty removes a folder that holds nothing but empty folders, and reports whether it did.
+func removeEmpty(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() || os.Remove(filepath.Join(dir, entry.Name())) != nil {
+			return false
+		}
+	}
+	return os.Remove(dir) == nil
 }
 
 // A walk over the tasks' folders is good for a moment, and for longer where it is a long one: it may take a share of

@@ -228,12 +228,15 @@ func TestACrashWhilePruningLeavesNothing(t *testing.T) {
 			h.hook = nil
 			h.down()
 			later := filepath.Join(h.dir, "tasks", "0190b5d8-0000-7000-8000-000000000001") // another crash, after all but the folder had gone
-			if err := os.Mkdir(later, 0o700); err != nil {
-				t.Fatal(err)
+			unborn := filepath.Join(h.dir, "tasks", "0190b5d8-0000-7000-8000-000000000002") // or before the commit of a submit and its start
+			for _, dir := range []string{later, filepath.Join(unborn, "1")} {
+				if err := os.MkdirAll(dir, 0o700); err != nil {
+					t.Fatal(err)
+				}
 			}
 			h.up()
 			h.down() // the sweep is over
-			for _, path := range []string{dir, later, filepath.Join(h.dir, "tasks", "aside")} {
+			for _, path := range []string{dir, later, unborn, filepath.Join(h.dir, "tasks", "aside")} {
 				if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 					t.Errorf("%s is there: %v", path, err)
 				}
