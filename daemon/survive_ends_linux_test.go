@@ -123,7 +123,7 @@ func TestRebooted(t *testing.T) {
 	env := withShim(t, 8)
 	p, c, running := runningCommand(t, dir, env, `cd "$DURABLE_CHECKPOINT_DIR" || exit 9
 if [ -e kept ]; then echo "attempt $DURABLE_ATTEMPT found $(cat kept)"; exit 0; fi
-echo page-42 > kept; echo ready; sleep 1000`, word)
+echo page-42 > kept; echo ready; while :; do sleep 0.1; done`, word)
 	awaitOutput(t, c, running, "ready\n")
 	p.kill()
 	shim := holder(t, dir, running)
