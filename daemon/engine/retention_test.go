@@ -227,7 +227,7 @@ func TestACrashWhilePruningLeavesNothing(t *testing.T) {
 			}
 			h.hook = nil
 			h.down()
-			later := filepath.Join(h.dir, "tasks", "0190b5d8-0000-7000-8000-000000000001") // another crash, after all but the folder had gone
+			later := filepath.Join(h.dir, "tasks", "0190b5d8-0000-7000-8000-000000000001")  // another crash, after all but the folder had gone
 			unborn := filepath.Join(h.dir, "tasks", "0190b5d8-0000-7000-8000-000000000002") // or before the commit of a submit and its start
 			for _, dir := range []string{later, filepath.Join(unborn, "1")} {
 				if err := os.MkdirAll(dir, 0o700); err != nil {

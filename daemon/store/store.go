@@ -129,7 +129,7 @@ func (s *Store) Info() Info {
 	if fi, err := os.Stat(info.Path); err == nil {
 		info.Size = fi.Size()
 	}
-	damaged := s.damage.snapshot() // before the view: what is moved meanwhile is seen there
+	damaged := s.damage.snapshot()  // before the view: what is moved meanwhile is seen there
 	_ = s.View(func(tx *Tx) error { // a store that has failed says so elsewhere
 		info.Quarantined = tx.quarantined()
 		for key := range damaged { // the list is emptied after the commit
