@@ -153,9 +153,9 @@ func TestWaitForAPerson(t *testing.T) {
 func TestNextOfACommand(t *testing.T) {
 	bubble(t, mcpserver.Options{}, func(t *testing.T, s *session, svc *fake) {
 		s.call("start_command", map[string]any{"command": []string{"make"}, "cwd": "/"})
-		svc.fail(1, "exit status 2", "raise the timeout: durablectl start ... --timeout 2h")
+		svc.fail(1, "exit status 2", "start it again with more time: --timeout 2h")
 		r, _ := s.call("get_task_status", map[string]any{"task_id": 1})
-		if text := r.text(); strings.Contains(text, "checkpoint") || strings.Contains(text, "durablectl") || !strings.Contains(text, "retry_task starts it again, as a new task") {
+		if text := r.text(); strings.Contains(text, "checkpoint") || strings.Contains(text, "durablectl") || strings.Contains(text, "--timeout") || !strings.Contains(text, "retry_task starts it again, as a new task") {
 			t.Error(text)
 		}
 	})

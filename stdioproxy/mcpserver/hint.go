@@ -25,15 +25,17 @@ var commands = map[string]string{
 // Of status, watch, wait, logs, cancel, pause, resume and stdin only those of a task: without a number they mean the daemon.
 var command = regexp.MustCompile(`\bdurablectl (?:(list|retry)\b|(status|watch|wait|logs|cancel|pause|resume|stdin)( \d+))`)
 
-// asArguments are phrases of hints that name a flag or a command where a tool has an argument.
-var asArguments = strings.NewReplacer(
-	"durablectl start ... --timeout 2h", `timeout "2h"`,
+// terminalPhrases are those of hints that name a flag or a command where a tool has an argument, each with what a model is told instead.
+var terminalPhrases = []string{
+	"more time: --timeout 2h", `more time: timeout "2h"`,
 	"durablectl run --stdin FILE -- ...", "and name it in the command, such as program < FILE with shell=true",
 	"only commands read from stdin: durablectl run", "only what start_command started with interactive=true reads from stdin",
-	"start it with an open stdin", "start_command with interactive=true keeps the input open",
+	"start it with stdin open: durablectl run --interactive -- ...", "start_command with interactive=true keeps the input open",
 	"a line for the shell goes into script with shell=true", "a line for the shell is its only element, with shell=true",
-	"give them again: --env ", "give them again, in env: ",
-)
+	"--env ", "in env: ",
+}
+
+var asArguments = strings.NewReplacer(terminalPhrases...)
 
 // toolHint is a hint with the tools' names in place of the commands'.
 func toolHint(hint string) string {

@@ -3,6 +3,9 @@ package mcpserver
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +191,28 @@ func TestToolHint(t *testing.T) {
 	} {
 		if got := toolHint(hint); got != want {
 			t.Errorf("toolHint(%q) = %q, want %q", hint, got, want)
+		}
+	}
+}
+
+// TestPhrasesAreSaid: what is replaced for a model is what the daemon says. A phrase that it does not say any more would leave a
+// model with another that nobody replaces.
+func TestPhrasesAreSaid(t *testing.T) {
+	var said strings.Builder
+	err := filepath.WalkDir("../../daemon", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		said.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(terminalPhrases); i += 2 {
+		if !strings.Contains(said.String(), terminalPhrases[i]) {
+			t.Errorf("no hint of the daemon says %q", terminalPhrases[i])
 		}
 	}
 }

@@ -214,7 +214,7 @@ async def fail(client):
     killed = await start(client, "sh", "-c", "kill -SEGV $$")
     (await wait(client, killed.id)).says("a signal", "SIGSEGV")
     slow = await start(client, "sleep", "60", timeout="1s")
-    end = (await wait(client, slow.id)).says("a timeout", "timed out", "raise the timeout")
+    end = (await wait(client, slow.id)).says("a timeout", "timed out", "more time")
     checks.true("no flag of a terminal", "durablectl" not in end.text, end.text)
 
 
