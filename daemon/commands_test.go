@@ -89,8 +89,8 @@ func (l *load) approve(c *client.Client, e *entry) {
 		if _, err := l.insist(func() (task.Task, error) {
 			return c.Approve(l.ctx, e.id.Ref(), task.ApproveRequest{Always: e.always}, key)
 		}); err != nil {
-			if n > 0 && errors.Is(err, task.FailedPrecondition) {
-				return // it has ended meanwhile
+			if errors.Is(err, task.FailedPrecondition) {
+				return // it has ended meanwhile: an earlier yes was for good, or came through unanswered; one that still waits never ends
 			}
 			l.ledger.breach(breachUnwelcome, "approve %s: %v", e.id, err)
 			return
