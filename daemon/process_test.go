@@ -27,12 +27,20 @@ func shortDir(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove %s: %v", dir, err)
-		}
-	})
+	t.Cleanup(func() { removeAll(t, dir) })
 	return dir
+}
+
+// removeAll removes a folder in which a process may still write: os.RemoveAll alone fails on a file that comes while it is at work.
+func removeAll(t testing.TB, dir string) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if err = os.RemoveAll(dir); err == nil {
+			return
+		}
+	}
+	t.Errorf("remove %s: %v", dir, err)
 }
 
 // process is a daemon in a process of its own: this test binary, run again.

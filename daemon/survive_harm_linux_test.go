@@ -58,9 +58,7 @@ func TestFolderRemoved(t *testing.T) {
 			if down {
 				p.kill()
 			}
-			if err := os.RemoveAll(filepath.Join(socket.In(dir).Tasks, string(running.ID))); err != nil {
-				t.Fatal(err)
-			}
+			removeAll(t, filepath.Join(socket.In(dir).Tasks, string(running.ID)))
 			if down {
 				start(t, dir, "", env...).up()
 				awaitTask(t, c, running.ID, func(t task.Task) bool { return t.Phase == task.PhaseOrphaned })

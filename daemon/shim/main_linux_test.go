@@ -73,6 +73,7 @@ func newBed(t testing.TB, script string) *bed {
 			b.kill(s.Holder)
 		}
 		b.eventually("the tree is gone", func() bool { n, _ := b.tree().Signal(syscall.SIGKILL); return n == 0 })
+		b.eventually("its holder writes no more", b.unlocked)
 	})
 	return b
 }
@@ -147,8 +148,13 @@ func (b *bed) waitErr(p *shim.Process, want error) error {
 	return err
 }
 
+// recover asks what has become of the attempt. A holder that has written "exit" lives on for an instant: it is waited for where the
+// verdict is to be one on what it has left behind.
 func (b *bed) recover(want shim.Verdict) *shim.Process {
 	b.Helper()
+	if want != shim.Running {
+		b.eventually("the lock is free", b.unlocked)
+	}
 	p, verdict, err := b.l.Recover(b.ctx(), b.dir, nonce)
 	if err != nil || verdict != want {
 		b.Fatalf("recover: %q, %v; want %q", verdict, err, want)
@@ -174,11 +180,10 @@ func (b *bed) killHolder() {
 
 func (b *bed) unlocked() bool {
 	f, err := protocol.TryLock(b.dir)
-	if err != nil {
-		return false
+	if err == nil {
+		_ = f.Close()
 	}
-	_ = f.Close()
-	return true
+	return !errors.Is(err, protocol.ErrLocked)
 }
 
 func (b *bed) members() int {
