@@ -137,7 +137,7 @@ func truncate(t *testing.T, dir string, size int64) {
 // editStore changes a store behind the daemon's back.
 func editStore(t *testing.T, dir string, fn func(*bbolt.Tx) error) {
 	t.Helper()
-	db, err := bbolt.Open(storeFile(dir), 0o600, &bbolt.Options{Timeout: time.Second})
+	db, err := bbolt.Open(storeFile(dir), 0o600, &bbolt.Options{Timeout: patience})
 	must(t, err)
 	must(t, db.Update(fn))
 	must(t, db.Close())

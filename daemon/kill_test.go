@@ -233,9 +233,6 @@ func (h *house) pause(p *process, ms int) {
 	}
 }
 
-// pointPatience is how long a daemon may live without passing the point that it is to die at.
-const pointPatience = 15 * time.Second
-
 // killAtPoint lets the daemon die at a named point: the first time that it gets there, or some time later.
 func (h *house) killAtPoint(point string) {
 	after := 0
@@ -246,8 +243,8 @@ func (h *house) killAtPoint(point string) {
 	h.ready(p)
 	select {
 	case <-p.exited:
-	case <-time.After(pointPatience):
-		h.t.Errorf("the daemon did not pass %s in %s", point, pointPatience)
+	case <-time.After(patience):
+		h.t.Errorf("the daemon did not pass %s in %s", point, patience)
 		p.kill()
 	}
 	if p.point == point {
@@ -350,7 +347,7 @@ func checkStore(t testing.TB, dir string) {
 		t.Error(err)
 		return
 	}
-	db, err := bbolt.Open(storeFile(dir), 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	db, err := bbolt.Open(storeFile(dir), 0o600, &bbolt.Options{ReadOnly: true, Timeout: patience})
 	if err != nil {
 		t.Errorf("open store: %v", err)
 		return

@@ -33,7 +33,12 @@ const (
 	envKill = "DURABLE_TEST_KILL"
 	// envSlots is how many attempts run at once; without it testSlots.
 	envSlots = "DURABLE_TEST_SLOTS"
+	// envStopGrace is how long attempts have to return when the daemon leaves; without it 5 s.
+	envStopGrace = "DURABLE_TEST_STOP_GRACE"
 )
+
+// waitsForEver makes a daemon that leaves wait for its attempts for longer than any test waits for the daemon.
+const waitsForEver = envStopGrace + "=1h"
 
 const testSlots = 24
 
@@ -70,12 +75,16 @@ func child() int {
 	if err != nil {
 		panic(envSlots + ": " + err.Error())
 	}
+	grace, err := time.ParseDuration(cmp.Or(os.Getenv(envStopGrace), "5s"))
+	if err != nil {
+		panic(envStopGrace + ": " + err.Error())
+	}
 	paths, err := socket.DefaultPaths()
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		err = daemon.New(daemon.Config{
-			Paths: paths, Slots: slots, Kinds: append(daemon.Kinds(), stubborn{}), Hook: killAt(os.Getenv(envKill)), StopGrace: 5 * time.Second,
+			Paths: paths, Slots: slots, Kinds: append(daemon.Kinds(), stubborn{}), Hook: killAt(os.Getenv(envKill)), StopGrace: grace,
 			Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			Ready:  func() { fmt.Println("ready") },
 		}).Run(ctx)

@@ -43,6 +43,14 @@ func removeAll(t testing.TB, dir string) {
 	t.Errorf("remove %s: %v", dir, err)
 }
 
+// touch makes an empty file: what somebody waits for.
+func touch(t testing.TB, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // process is a daemon in a process of its own: this test binary, run again.
 type process struct {
 	t      testing.TB

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -17,12 +18,13 @@ import (
 func TestClientSurvives(t *testing.T) {
 	dir := shortDir(t)
 	p := start(t, dir, "").up()
-	c := dial(dir, client.Options{})
+	c := dial(dir, client.Options{DialRetry: patience, Reconnect: patience})
 	defer closeClient(c)
 	stream, err := c.Events(t.Context(), task.EventQuery{Follow: true})
 	must(t, err)
 	defer func() { _ = stream.Close() }()
-	made, err := c.Submit(t.Context(), noopSpec(noop.Params{Duration: task.Duration(2 * time.Second), Steps: 40, Checkpoint: true}), "")
+	gate := filepath.Join(t.TempDir(), "gate")
+	made, err := c.Submit(t.Context(), noopSpec(noop.Params{Steps: 40, Checkpoint: true, Gate: gate}), "")
 	must(t, err)
 
 	ctx, stop := context.WithCancel(t.Context())
@@ -57,6 +59,7 @@ func TestClientSurvives(t *testing.T) {
 		end(p)
 		p = start(t, dir, "").up()
 	}
+	touch(t, gate)
 	own.until(task.EventStatus)
 	for !own.last.Task.Status.Terminal() {
 		own.until(task.EventStatus)

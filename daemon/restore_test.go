@@ -4,7 +4,6 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"durable/daemon/job/noop"
 	"durable/daemon/store"
@@ -24,7 +23,8 @@ func TestRestore(t *testing.T) {
 	must(t, err)
 	ended, err = c.Wait(t.Context(), ended.ID.Ref(), patience)
 	must(t, err)
-	running, err := c.Submit(t.Context(), noopSpec(noop.Params{Duration: task.Duration(time.Second), Steps: 20, Checkpoint: true}), "running")
+	gate := filepath.Join(t.TempDir(), "gate")
+	running, err := c.Submit(t.Context(), noopSpec(noop.Params{Steps: 20, Checkpoint: true, Gate: gate}), "running")
 	must(t, err)
 	stream, err := c.Events(t.Context(), task.EventQuery{After: task.CursorStart, Task: running.ID.Ref(), Follow: true})
 	must(t, err)
@@ -63,6 +63,7 @@ func TestRestore(t *testing.T) {
 	if !errors.Is(err, task.OutOfRange) {
 		t.Errorf("a cursor of the old journal: %v, want out_of_range", err)
 	}
+	touch(t, gate)
 	_, err = c.Resume(t.Context(), running.ID.Ref(), "")
 	must(t, err)
 	if done, err := c.Wait(t.Context(), running.ID.Ref(), patience); err != nil || done.Status != task.StatusCompleted || done.Attempt < 2 {

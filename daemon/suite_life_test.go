@@ -45,10 +45,11 @@ func TestCancel(t *testing.T) {
 // TestRestart: a daemon that leaves interrupts what runs, and the next one goes on from the checkpoint.
 func TestRestart(t *testing.T) {
 	inModes(t, func(r *room) {
-		made := r.submit(noopSpec(noop.Params{Duration: task.Duration(time.Second), Steps: 10, Checkpoint: true,
-			Witness: filepath.Join(r.dir, "witness")}))
+		gate := filepath.Join(r.TempDir(), "gate")
+		made := r.submit(noopSpec(noop.Params{Steps: 10, Checkpoint: true, Witness: filepath.Join(r.dir, "witness"), Gate: gate}))
 		r.until(made.ID, task.CursorStart, func(ev task.Event) bool { return ev.Type == task.EventCheckpoint })
 		r.restart()
+		touch(r.T, gate)
 		done := r.ended(made.ID)
 		if done.Status != task.StatusCompleted || done.Attempt != 2 || string(done.Result) != `{"steps":10}` ||
 			len(done.Attempts) != 2 || done.Attempts[0].Outcome != task.OutcomeInterrupted {
@@ -102,7 +103,8 @@ func TestRetry(t *testing.T) {
 	inModes(t, func(r *room) {
 		ctx := r.Context()
 		witness := &witness{path: filepath.Join(r.TempDir(), "witness")}
-		made := r.submit(noopSpec(noop.Params{Duration: task.Duration(time.Second), Steps: 10, Checkpoint: true, Witness: witness.path}))
+		gate := filepath.Join(r.TempDir(), "gate")
+		made := r.submit(noopSpec(noop.Params{Steps: 10, Checkpoint: true, Witness: witness.path, Gate: gate}))
 		r.until(made.ID, task.CursorStart, func(ev task.Event) bool { return ev.Type == task.EventCheckpoint })
 		r.cancel(made.ID)
 		old := r.ended(made.ID)
@@ -113,6 +115,7 @@ func TestRetry(t *testing.T) {
 		if _, err := r.Retry(ctx, made.ID.Ref(), task.RetryRequest{}, ""); !errors.Is(err, task.FailedPrecondition) {
 			r.Errorf("a second retry beside the first: %v", err)
 		}
+		touch(r.T, gate)
 		done := r.ended(again.ID)
 		if done.Status != task.StatusCompleted || done.Attempt != 1 {
 			r.Errorf("retried: %s, attempt %d", done.Status, done.Attempt)
@@ -201,7 +204,8 @@ func TestListThenWatch(t *testing.T) {
 func TestWatch(t *testing.T) {
 	inModes(t, func(r *room) {
 		r.drain(true)
-		made := r.submit(noopSpec(noop.Params{Duration: task.Duration(60 * time.Millisecond), Steps: 3, Checkpoint: true}))
+		gate := filepath.Join(r.TempDir(), "gate") // what an attempt has reported is told only before its end
+		made := r.submit(noopSpec(noop.Params{Steps: 3, Checkpoint: true, Gate: gate}))
 		other := r.submit(noopFor(0))
 		s, err := r.Events(r.Context(), task.EventQuery{After: task.CursorStart, Task: made.ID.Ref(), Follow: true})
 		if err != nil {
@@ -224,6 +228,7 @@ func TestWatch(t *testing.T) {
 					r.Errorf("progress %d after %d, cursor %q", ev.Task.Progress.Done, progress, ev.Cursor)
 				}
 				progress = ev.Task.Progress.Done
+				touch(r.T, gate)
 				continue
 			}
 			types = append(types, ev.Type)

@@ -37,7 +37,7 @@ type commandEnd struct {
 var commandEnds = []commandEnd{
 	{"exit 0", task.StatusCompleted, task.OutcomeSucceeded, ""},
 	{"exit 7", task.StatusFailed, task.OutcomeFailed, "exit_code=7"},
-	{"kill -SEGV $$", task.StatusFailed, task.OutcomeSignaled, "signal=SIGSEGV"},
+	{"ulimit -c 0; kill -SEGV $$", task.StatusFailed, task.OutcomeSignaled, "signal=SIGSEGV"},
 	{"kill -TERM $$", task.StatusFailed, task.OutcomeSignaled, "signal=SIGTERM"},
 }
 
@@ -310,8 +310,8 @@ func TestStartWindow(t *testing.T) {
 		}
 		select {
 		case <-p.exited:
-		case <-time.After(pointPatience):
-			t.Errorf("the daemon did not pass %s in %s", point, pointPatience)
+		case <-time.After(patience):
+			t.Errorf("the daemon did not pass %s in %s", point, patience)
 			p.kill()
 		}
 		if p.point == point {

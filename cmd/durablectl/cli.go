@@ -32,6 +32,8 @@ type cli struct {
 	terminal func() bool
 	// kinds are those that the daemon listed last, without asking it; nil: nobody knows.
 	kinds func() []task.KindInfo
+	// completion is how long a completion may take.
+	completion time.Duration
 
 	// What the global flags say.
 	socket string
@@ -47,7 +49,8 @@ func newCLI() *cli {
 		screen: terminal(os.Stdout), errScreen: terminal(os.Stderr),
 		now:     time.Now,
 		connect: connect, terminal: atTerminal,
-		kinds: func() []task.KindInfo { return client.ListedKinds("") },
+		kinds:      func() []task.KindInfo { return client.ListedKinds("") },
+		completion: completionTimeout,
 	}
 }
 

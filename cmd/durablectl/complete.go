@@ -20,7 +20,7 @@ const completionLimit = 50
 
 // ask connects for a completion: it never starts a daemon, and errors only leave the list empty.
 func (c *cli) ask(cmd *cobra.Command) (task.Service, context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	ctx, cancel := context.WithTimeout(cmd.Context(), c.completion)
 	return c.connect(c.socket, reachNow), ctx, cancel
 }
 

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		"durablectl": func() {
 			c := newCLI()
 			c.now = func() time.Time { return start } // the fake's tasks are of that day
+			c.completion = patience
 			os.Exit(interruptible(c))
 		},
 	})
@@ -50,7 +51,7 @@ func (m leakChecked) Run() int {
 }
 
 // patience bounds every wait for another process.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // home is a script's daemon-to-be.
 type home struct {

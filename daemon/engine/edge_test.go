@@ -109,7 +109,7 @@ func TestCancelOfATaskThatWaitsIsCleanedUpToo(t *testing.T) {
 		if got != task.StatusCancelled {
 			t.Errorf("cleaned while %s", got)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("never cleaned")
 	}
 }
@@ -205,7 +205,7 @@ func TestAStoreThatFailsInAViewEndsTheEngine(t *testing.T) {
 		if err == nil {
 			t.Error("ended without an error")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the engine goes on without a store")
 		h.stop()
 		<-h.ended
@@ -351,7 +351,7 @@ func TestAStreamEndsWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := time.AfterFunc(5*time.Second, func() { _ = s.Close() })
+	guard := time.AfterFunc(time.Minute, func() { _ = s.Close() })
 	defer guard.Stop()
 	cancel()
 	_, err = s.Next()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"durable/daemon/job"
@@ -147,23 +148,25 @@ func TestRetryDelayOfAgesIsNotOver(t *testing.T) {
 
 // TestDiskIsMeasuredAgainSoon: a figure that is half a minute old says nothing of a flood, nor of a prune.
 func TestDiskIsMeasuredAgainSoon(t *testing.T) {
-	m := diskMeter{root: t.TempDir()}
-	if got := m.measure(0).Tasks; got != 0 {
-		t.Fatalf("%d bytes of nothing", got)
-	}
-	if err := os.WriteFile(filepath.Join(m.root, "stdout"), make([]byte, 1<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := m.measure(0).Tasks; got != 0 {
-		t.Errorf("walked again at once: %d", got)
-	}
-	if left := time.Until(m.next); left > 5*time.Second { // the walk took microseconds
-		t.Errorf("the next walk is %s away", left)
-	}
-	m.next = time.Now()
-	if got := m.measure(0).Tasks; got < 1<<20 {
-		t.Errorf("%d bytes of a MiB", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := diskMeter{root: t.TempDir()}
+		if got := m.measure(0).Tasks; got != 0 {
+			t.Fatalf("%d bytes of nothing", got)
+		}
+		if err := os.WriteFile(filepath.Join(m.root, "stdout"), make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.measure(0).Tasks; got != 0 {
+			t.Errorf("walked again at once: %d", got)
+		}
+		if left := time.Until(m.next); left > 5*time.Second { // the walk took no time
+			t.Errorf("the next walk is %s away", left)
+		}
+		m.next = time.Now()
+		if got := m.measure(0).Tasks; got < 1<<20 {
+			t.Errorf("%d bytes of a MiB", got)
+		}
+	})
 }
 
 // TestServicesAndReboots: what has run for a while before each of three reboots is in no crash loop, if it is a service.

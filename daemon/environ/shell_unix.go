@@ -99,7 +99,7 @@ func ask(ctx context.Context, shell string, vars map[string]string) (map[string]
 
 // endGrace is how long the shell's group may take to end: profiles hold locks that they give back when they are told to
 // end, and not when they are killed (pyenv's keeps every later shell waiting for a minute).
-const endGrace = 2 * time.Second
+var endGrace = 2 * time.Second
 
 // endGroup ends what is left of a shell. It must not have been reaped: only as long is the number that of its group.
 func endGroup(pid int, r *os.File) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +13,16 @@ func mkfifo(path string) error { return unix.Mkfifo(path, 0o600) }
 
 func signalByName(pid int, name string) error {
 	return syscall.Kill(pid, unix.SignalNum("SIG"+strings.TrimPrefix(name, "SIG")))
+}
+
+// niceness is this process's own.
+func niceness(t *testing.T) int {
+	t.Helper()
+	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 20 - n // so the kernel counts
 }
 
 const envRole = "DURABLE_TEST_ROLE"

@@ -39,7 +39,7 @@ func openTest(t *testing.T, o Options) *Store {
 
 func checkFile(t *testing.T, dir string) {
 	t.Helper()
-	opts := boltOptions(time.Second)
+	opts := boltOptions(time.Minute)
 	opts.ReadOnly = true
 	db, err := bbolt.Open(filepath.Join(dir, storeFile), 0o600, opts)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // schemaOf reads the version that a file has.
 func schemaOf(t *testing.T, path string) string {
 	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestMigrate(t *testing.T) {
 				t.Errorf("schema %s, want %s", got, tt.schema)
 			}
 			var marks string
-			db, err := bbolt.Open(s.path(), 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+			db, err := bbolt.Open(s.path(), 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -74,7 +74,7 @@ func write(t *testing.T, path string, b []byte) {
 // setMeta writes a text of the meta bucket.
 func setMeta(t *testing.T, path string, key []byte, text string) {
 	t.Helper()
-	db, err := bbolt.Open(path, 0o600, boltOptions(time.Second))
+	db, err := bbolt.Open(path, 0o600, boltOptions(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestOpenRefuses(t *testing.T) {
 			write(t, path, b)
 		}, task.FailedPrecondition, "cannot be read"},
 		"a bucket less": {func(t *testing.T, dir string) {
-			db, err := bbolt.Open(filepath.Join(dir, storeFile), 0o600, boltOptions(time.Second))
+			db, err := bbolt.Open(filepath.Join(dir, storeFile), 0o600, boltOptions(time.Minute))
 			if err == nil {
 				err = db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketNames[bIndexes]) })
 			}
@@ -183,7 +183,7 @@ func truncate(t *testing.T, dir string, size int64) {
 	t.Helper()
 	path := filepath.Join(dir, storeFile)
 	if size == 0 {
-		db, err := bbolt.Open(path, 0o600, boltOptions(time.Second))
+		db, err := bbolt.Open(path, 0o600, boltOptions(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestOpenModes(t *testing.T) {
 func TestCleanFlag(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		dir := madeStore(t, 1, clean)
-		db, err := bbolt.Open(filepath.Join(dir, storeFile), 0o600, boltOptions(time.Second))
+		db, err := bbolt.Open(filepath.Join(dir, storeFile), 0o600, boltOptions(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}

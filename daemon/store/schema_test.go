@@ -73,7 +73,7 @@ func everything(t *testing.T, dir string) {
 // dump draws what is in a file: each bucket, and the shapes of its keys and values.
 func dump(t *testing.T, path string) string {
 	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

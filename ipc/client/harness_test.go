@@ -21,7 +21,7 @@ import (
 )
 
 // patience is long enough for any restart in these tests; nothing waits for all of it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // dir returns a folder whose path is short enough for a socket.
 func dir(t testing.TB) string {

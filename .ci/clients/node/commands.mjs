@@ -1,6 +1,6 @@
 // What the TypeScript client of 2026-07-28 (v2) makes of kinds of the user's own, of questions for approval, and of a
 // daemon that is killed below a command, in both eras: mode auto has neither handshake nor requests of the server.
-import { setTimeout as sleep } from 'node:timers/promises';
+import { writeFileSync } from 'node:fs';
 
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport, getDefaultEnvironment } from '@modelcontextprotocol/client/stdio';
@@ -178,14 +178,17 @@ async function kill(mode) {
   const home = new Home(`x${mode}`, POLICY);
   const session = await connect(home, mode);
   const task = await begin(session, 'a long command', {
-    command: ['for i in 1 2 3 4 5 6; do echo "$i/6"; sleep 0.5; done; echo broken >&2; exit 9'], shell: true, cwd: home.dir });
+    command: ['for i in 1 2 3; do echo "$i/6"; sleep 0.5; done; until test -e gate; do sleep 0.05; done; ' +
+      'for i in 4 5 6; do echo "$i/6"; sleep 0.5; done; echo broken >&2; exit 9'], shell: true, cwd: home.dir });
   const reports = [];
   const waiting = session.call('wait_for_task', { task_id: task.task_id }, { onprogress: (p) => reports.push(p.progress) });
   await checks.until('progress', () => reports.some((n) => n > 0));
-  process.kill(home.daemon(), 'SIGKILL');
-  await sleep(300);
+  const killed = home.daemon();
+  process.kill(killed, 'SIGKILL');
+  await checks.until('its end', () => home.daemon() !== killed);
   const during = await session.call('get_task_status', { task_id: task.task_id });
   checks.equal('found by the next daemon', [during.task.status, during.task.attempt], ['running', 1]);
+  writeFileSync(home.path('gate'), '');
   const end = (await waiting).task;
   says(session, 'its end', 'exit status 9');
   checks.equal('its true end', [end.status, end.exit_code, end.attempt, end.last_line], ['failed', 9, 1, 'broken']);

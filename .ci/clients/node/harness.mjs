@@ -54,7 +54,7 @@ export class Checks {
   }
 
   /** Waits for what arrives by itself: a notification, the state of a foreign process. */
-  async until(what, ready, seconds = 30) {
+  async until(what, ready, seconds = 60) {
     const deadline = Date.now() + seconds * 1000;
     let got;
     while (!(got = await ready()) && Date.now() < deadline) await sleep(10);

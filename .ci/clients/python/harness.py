@@ -54,7 +54,7 @@ class Checks:
         self.expect(found, f"{what}: {text!r} does not match {pattern!r}")
         return found
 
-    async def until(self, what, ready, seconds=20):
+    async def until(self, what, ready, seconds=60):
         """Waits for what arrives by itself: a notification, the state of a foreign process."""
         deadline = time.monotonic() + seconds
         while not (got := ready()) and time.monotonic() < deadline:

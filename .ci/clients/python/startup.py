@@ -42,7 +42,7 @@ class Proxy:
 
     def leave(self):
         self.process.stdin.close()
-        checks.equal("exit status at the end of stdin", self.process.wait(timeout=10), 0)
+        checks.equal("exit status at the end of stdin", self.process.wait(timeout=60), 0)
 
 
 def measure(daemon):

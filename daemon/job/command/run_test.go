@@ -349,7 +349,10 @@ func TestFollow(t *testing.T) {
 	}
 	defer out.Close()
 	from := time.Now()
-	for i := 1; time.Since(from) < 600*time.Millisecond; i++ {
+	for i := 1; time.Since(from) < 600*time.Millisecond || len(s.host.Reports()) < 2; i++ {
+		if time.Since(from) > time.Minute {
+			t.Fatal("nothing is reported")
+		}
 		_, _ = out.WriteString(strings.Repeat(" ", i%7) + "\n" + itoa(i) + "/100000 records\n")
 		select {
 		case w.changed <- struct{}{}:
@@ -357,10 +360,10 @@ func TestFollow(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond) // what a program does between two lines
 	}
-	took := time.Since(from)
 	n := len(s.host.Reports())
-	if most := int(took/command.FollowEvery) + 2; n < 2 || n > most {
-		t.Errorf("%d reports in %s, want 2 to %d", n, took, most)
+	took := time.Since(from) // not less than what the reports had
+	if most := int(took/command.FollowEvery) + 2; n > most {
+		t.Errorf("%d reports in %s, want at most %d", n, took, most)
 	}
 	_, _ = out.WriteString("99999/100000 records\n100000/100000 rec")
 	close(p.end)
@@ -388,21 +391,25 @@ func TestFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	// 8 GiB of hole: reading it would take far longer than the test may.
-	if err := f.Truncate(8 << 30); err != nil {
+	// A TiB of hole: reading it would take far longer than the test may.
+	if err := f.Truncate(1 << 40); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteAt([]byte("\n1/9 x\n2/9 x\n3/9 x\n"), 8<<30); err != nil {
+	if _, err := f.WriteAt([]byte("\n1/9 x\n2/9 x\n3/9 x\n"), 1<<40); err != nil {
 		t.Fatal(err)
 	}
-	from := time.Now()
 	close(p.end)
-	if err := <-result; err != nil {
-		t.Fatal(err)
+	select {
+	case err := <-result:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it reads all of it")
 	}
 	reports := s.host.Reports()
-	if len(reports) == 0 || reports[len(reports)-1].Done != 3 || time.Since(from) > 5*time.Second {
-		t.Errorf("%v after %s", reports, time.Since(from))
+	if len(reports) == 0 || reports[len(reports)-1].Done != 3 {
+		t.Errorf("%v", reports)
 	}
 }
 

@@ -44,6 +44,9 @@ type Params struct {
 	// Witness is a file to which each attempt appends a line when it begins, at each step and when
 	// it ends, so that a test can tell what really ran.
 	Witness string `json:"witness,omitempty"`
+	// Gate is a file: after its first step an attempt goes no further until it is there, so that a test has all the
+	// time that it needs to do something to an attempt that has begun.
+	Gate string `json:"gate,omitempty"`
 }
 
 // schema is a value once and for all: Describe is called for each submit.
@@ -53,7 +56,8 @@ var schema = json.RawMessage(`{"type":"object","additionalProperties":false,"pro
 	`"checkpoint":{"type":"boolean","description":"make each step durable"},` +
 	`"fail":{"type":"string","description":"end each attempt with this error"},` +
 	`"panic":{"type":"string","description":"end each attempt with this panic"},` +
-	`"witness":{"type":"string","description":"file to append a line to at the beginning, at each step and at the end"}}}`)
+	`"witness":{"type":"string","description":"file to append a line to at the beginning, at each step and at the end"},` +
+	`"gate":{"type":"string","description":"file without which an attempt goes no further than its first step"}}}`)
 
 // Kind is the noop kind. The zero value is ready.
 type Kind struct{}
@@ -121,6 +125,9 @@ func (Kind) Run(ctx context.Context, j *job.Context) (any, error) {
 			return nil, err
 		}
 		w.say("step %d", at.Step+1)
+		if err := pass(ctx, p.Gate); err != nil {
+			return nil, err
+		}
 	}
 	if p.Steps == 0 {
 		if err := sleep(ctx, pause); err != nil {
@@ -144,6 +151,19 @@ func step(j *job.Context, p Params, at position) error {
 		Done: int64(at.Step), Total: task.Total(int64(p.Steps)), Unit: "steps",
 		Message: time.Now().UTC().Format(time.RFC3339Nano),
 	})
+	return nil
+}
+
+// pass returns when the gate is there.
+func pass(ctx context.Context, gate string) error {
+	for gate != "" {
+		if _, err := os.Stat(gate); err == nil {
+			return nil
+		}
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -14,8 +14,12 @@ import (
 	"runtime"
 )
 
-// Build builds the programs into a new folder and returns it with what removes it.
+// Build builds the programs into a new folder and returns it with what removes it. From then on no daemon that a test starts asks the
+// tester's login shell.
 func Build() (dir string, remove func(), err error) {
+	if err = os.Setenv("SHELL", "/usr/sbin/nologin"); err != nil { // nobody's profile is run
+		return "", nil, err
+	}
 	if dir, err = os.MkdirTemp("", "durable-bin-"); err != nil {
 		return "", nil, err
 	}
