@@ -16,24 +16,32 @@ const (
 	spareIdle = time.Minute
 )
 
-// Spare keeps one holder ready for the next start, from shortly after a start until a minute later: that start need not wait for a process
-// to come up. A holder that waits has no folder, so it has done nothing, and leaves when this process does. The zero value is ready to use.
+// Spare keeps ready what the next start needs, from shortly after a start on: a folder with the files that a holder opens, and, for a minute,
+// a holder. A holder that waits has no folder, so it has done nothing, and leaves when this process does. The zero value has no folder.
 type Spare struct {
+	// Dir is where the folder is made; on the disk of the attempts' folders, and nobody else's.
+	Dir string
+
 	mu     sync.Mutex
 	h      *held       // nil: none waits
 	file   os.FileInfo // of its executable, from before it was started
 	timer  *time.Timer // to make one, or to end the one that waits
 	filler bool        // it is to make one
+	folder bool        // Dir is furnished
 	closed bool
 }
 
-// take returns the holder that waits, if it is what path would start now; else nil.
-func (s *Spare) take(path string) *held {
-	if s == nil {
+// take furnishes dir, which is empty, and returns the holder that waits, if it is what path would start now; else nil. What is still being
+// made is not waited for.
+func (s *Spare) take(path, dir string) *held {
+	if s == nil || !s.mu.TryLock() {
 		return nil
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.folder {
+		s.folder = false
+		_ = replaceFolder(s.Dir, dir) // it has something in it: the files are made there, as ever
+	}
 	h := s.h
 	if h == nil {
 		return nil
@@ -78,6 +86,12 @@ func (s *Spare) fill(path string) bool {
 	if s.closed {
 		return false
 	}
+	if s.Dir != "" && !s.folder {
+		_ = os.RemoveAll(s.Dir) // of an earlier daemon
+		if s.folder = os.Mkdir(s.Dir, 0o700) == nil; s.folder {
+			protocol.Furnish(s.Dir)
+		}
+	}
 	file, err := os.Stat(path) // before it is run: of two builds the older is compared
 	if err != nil {
 		return false
@@ -118,6 +132,9 @@ func (s *Spare) Close() {
 	}
 	if s.filler {
 		s.timer.Stop()
+	}
+	if s.folder {
+		_ = os.RemoveAll(s.Dir) // else the next daemon does it
 	}
 }
 

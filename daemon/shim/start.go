@@ -64,7 +64,7 @@ func (l Launcher) Start(ctx context.Context, dir string, spec func() (Spec, erro
 
 // holder returns one for dir that waits for its spec: the spare, or a new one.
 func (l Launcher) holder(path, dir string) (*held, error) {
-	if h := l.Spare.take(path); h != nil {
+	if h := l.Spare.take(path, dir); h != nil {
 		if h.hand(dir) {
 			return h, nil
 		}
