@@ -19,6 +19,7 @@ import (
 	"durable/daemon/job"
 	"durable/daemon/job/command"
 	"durable/daemon/logfile/watch"
+	"durable/daemon/shim"
 	"durable/daemon/store"
 	"durable/ipc/localapi"
 	"durable/ipc/socket"
@@ -52,6 +53,7 @@ type Daemon struct {
 	log      *slog.Logger
 	shutdown chan task.ShutdownRequest // capacity 1
 	limits   command.Limits            // of user-defined kinds: they outlive a reload
+	spare    shim.Spare                // the holder of the next command
 }
 
 // shutdownGrace is how long requests that are under way have, after the engine has ended.
@@ -108,6 +110,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}()
 	watcher := watch.New(d.log)
 	defer watcher.Close()
+	defer d.spare.Close()
 	set := d.settings(watcher)
 	defer set.env.Close()
 	eng := d.engine(st, set, watcher)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"durable/daemon/config"
 	"durable/daemon/job"
@@ -18,11 +19,15 @@ func Kinds() []job.Kind {
 	return []job.Kind{migration.New(), noop.Kind{}}
 }
 
+// spareFolder, in the state folder, becomes the folder of the next command's attempt.
+const spareFolder = "spare"
+
 // settings returns what the configuration decides, with all kinds that this daemon has before it is read.
 func (d *Daemon) settings(watcher command.Watcher) *settings {
 	set := newSettings(d.cfg)
+	d.spare.Dir = filepath.Join(d.cfg.Paths.State, spareFolder)
 	opts := command.Options{
-		Launcher: shim.Launcher{Hook: d.cfg.Hook}, Watch: watcher, Limits: &d.limits,
+		Launcher: shim.Launcher{Hook: d.cfg.Hook, Spare: &d.spare}, Watch: watcher, Limits: &d.limits,
 		Environment: func(context.Context) []string { return set.env.Base() },
 		// Who moved the daemon with DURABLE_HOME wants its programs to find this one; the socket alone would do but for
 		// durablectl's own files.

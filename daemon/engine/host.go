@@ -101,32 +101,21 @@ func (a *attempt) Mark(trigger task.Trigger) error {
 	a.marking.Lock()
 	defer a.marking.Unlock()
 	var phase task.Phase
-	var moves bool
-	look := func(tx *store.Tx) (*store.Record, error) {
+	err := a.e.update(context.Background(), store.Essential, func(tx *store.Tx) error {
 		rec, err := a.current(tx)
-		if err == nil {
-			phase = rec.Task.Phase
-			_, moves = task.Next(rec.Task.State(), trigger)
+		if err != nil {
+			return err
 		}
-		return rec, err
-	}
-	err := a.e.store.View(func(tx *store.Tx) error {
-		_, err := look(tx)
-		return err
+		phase = rec.Task.Phase
+		if _, moves := task.Next(rec.Task.State(), trigger); !moves {
+			return nil // a transaction that writes nothing costs no commit
+		}
+		if err := step(rec, trigger); err != nil {
+			return err
+		}
+		phase = rec.Task.Phase
+		return tx.Put(rec, task.EventStatus)
 	})
-	if err == nil && moves {
-		err = a.e.update(context.Background(), store.Essential, func(tx *store.Tx) error {
-			rec, err := look(tx)
-			if err != nil || !moves { // a cancel has come in between
-				return err
-			}
-			if err := step(rec, trigger); err != nil {
-				return err
-			}
-			phase = rec.Task.Phase
-			return tx.Put(rec, task.EventStatus)
-		})
-	}
 	a.clock.release()
 	if err != nil {
 		return a.fenced("mark", err)

@@ -81,6 +81,46 @@ func BenchmarkSpawn(b *testing.B) {
 	}
 }
 
+// BenchmarkSpawnNext: 200 programs, one after the end of the other, without and with a holder that is ready.
+func BenchmarkSpawnNext(b *testing.B) {
+	ready := make(chan struct{}, 1)
+	for name, spare := range map[string]*shim.Spare{"cold": nil, "spare": newSpare(b)} {
+		b.Run(name, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				for range 200 {
+					took = append(took, next(b, spare, ready))
+				}
+			}
+			b.ReportMetric(milliseconds(percentile(took, 50)), "ms-p50")
+			b.ReportMetric(milliseconds(percentile(took, 99)), "ms-p99")
+		})
+	}
+}
+
+// next starts and ends a program, and returns how long the start took.
+func next(b *testing.B, spare *shim.Spare, ready chan struct{}) time.Duration {
+	bed := newBed(b, "")
+	bed.l.Spare = spare
+	bed.l.Hook = func(point string) {
+		if point == shim.PointSpare {
+			ready <- struct{}{}
+		}
+	}
+	bed.spec.Args, bed.spec.Path = []string{"sleep", "1000"}, "/bin/sleep"
+	begin := time.Now()
+	p := bed.start()
+	took := time.Since(begin)
+	if spare != nil {
+		<-ready
+	}
+	if err := p.Stop(0); err != nil {
+		b.Fatal(err)
+	}
+	bed.wait(p)
+	return took
+}
+
 // BenchmarkExit: from the end of a program until Wait says so.
 func BenchmarkExit(b *testing.B) {
 	var took []time.Duration

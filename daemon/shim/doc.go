@@ -30,6 +30,12 @@
 // seconds later the holder. Of a tree without a holder everything is known that has the attempt's marks in its environment, and what
 // descends from that; what has cleared its environment and lost its parent is not, on any system without cgroups.
 //
+// What a start needs is made before it where a [Spare] is used: the files of the attempt's folder, which take a file system longer than
+// all else (seven new files: 2 ms and more; one rename: next to nothing), and a process that waits for its folder. A spare without a
+// folder has done nothing, so every point at which it can die is safe: where one is gone before "started" is there, and was reaped, the
+// start takes a new holder. It is compared with the executable on disk, so an upgrade counts from the next start on. A waiting process alone
+// was tried, and won nothing: a new one comes up while the files are made.
+//
 // Rejected: a mode of durabled in place of durable-shim (each running command would pay for all that is linked into
 // the daemon); sh -c 'cmd; echo $?' (takes a signal for an exit status, leaves no identity and no rusage); waiting for a pidfd of the
 // holder (numbers again, where the lock is enough); pipes for output (break when either end dies); systemd scopes

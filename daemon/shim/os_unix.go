@@ -36,9 +36,25 @@ func (c *child) kill() {
 	}
 }
 
+// spares: to have a holder wait costs little.
+const spares = true
+
+// replaceFolder puts a folder in the place of an empty one. os.Rename refuses that.
+func replaceFolder(from, to string) error { return unix.Rename(from, to) }
+
+// gone reports whether it has ended, and reaps it then.
+func (c *child) gone() bool {
+	n, err := unix.Wait4(c.number, nil, unix.WNOHANG, nil)
+	if n == c.number || errors.Is(err, unix.ECHILD) {
+		c.number = 0 // no longer ours
+		return true
+	}
+	return false
+}
+
 // reap waits for one that has ended, or is about to. It may be called once.
 func (c *child) reap() {
-	for {
+	for c.number > 1 {
 		if _, err := unix.Wait4(c.number, nil, 0, nil); !errors.Is(err, unix.EINTR) {
 			return
 		}

@@ -33,6 +33,13 @@ func (c *child) pid() int { return c.process.Pid }
 
 func (c *child) kill() { _ = c.process.Kill() }
 
+// spares: none, its end would have to be looked for.
+const spares = false
+
+func replaceFolder(string, string) error { return errors.ErrUnsupported }
+
+func (c *child) gone() bool { return false }
+
 // reap waits for one that has ended, or is about to. It may be called once.
 func (c *child) reap() { _, _ = c.process.Wait() }
 

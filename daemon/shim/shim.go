@@ -54,6 +54,8 @@ var (
 type Launcher struct {
 	// Program is the path of durable-shim; empty: beside the own executable, else on PATH.
 	Program string
+	// Spare, if set, keeps a holder ready between starts. All copies of a Launcher may share it.
+	Spare *Spare
 	// Boot returns the identity of this boot; nil: the real one.
 	Boot func() string
 	// Hook is called at the points named by the Point words; for tests.
@@ -66,6 +68,7 @@ const (
 	PointSpawned  = "shim.spawned"  // the holder was started and has no spec
 	PointSpecSent = "shim.specsent" // it has its spec
 	PointUp       = "shim.up"       // it has answered
+	PointSpare    = "shim.spare"    // a holder waits for the next start
 )
 
 // BootID returns the identity of this boot of the machine (or of the container).

@@ -40,7 +40,7 @@ func (l Launcher) Start(ctx context.Context, dir string, spec func() (Spec, erro
 	if err != nil {
 		return nil, err
 	}
-	h, err := spawn(path, dir)
+	h, err := l.holder(path, dir)
 	if err != nil {
 		return nil, task.Errorf(task.Unavailable, "start %s: %w: %w", path, err, ErrNotExecuted)
 	}
@@ -49,8 +49,32 @@ func (l Launcher) Start(ctx context.Context, dir string, spec func() (Spec, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrNotExecuted)
 	}
-	return l.run(ctx, dir, h, s)
+	p, err := l.run(ctx, dir, h, s)
+	if h.spare && errors.Is(err, errSpareGone) && ctx.Err() == nil {
+		if h, err = spawn(path, dir); err != nil {
+			return nil, task.Errorf(task.Unavailable, "start %s: %w: %w", path, err, ErrNotExecuted)
+		}
+		p, err = l.run(ctx, dir, h, s)
+	}
+	if err == nil {
+		l.Spare.renew(path, l.hook)
+	}
+	return p, err
 }
+
+// holder returns one for dir that waits for its spec: the spare, or a new one.
+func (l Launcher) holder(path, dir string) (*held, error) {
+	if h := l.Spare.take(path, dir); h != nil {
+		if h.hand(dir) {
+			return h, nil
+		}
+		h.abandon()
+	}
+	return spawn(path, dir)
+}
+
+// errSpareGone: a spare has died before it started anything.
+var errSpareGone = fmt.Errorf("the holder that was ready has died: %w", ErrNotExecuted)
 
 // run gives the holder h its spec, and says what has come of it.
 func (l Launcher) run(ctx context.Context, dir string, h *held, spec Spec) (*Process, error) {
@@ -73,6 +97,8 @@ func (l Launcher) run(ctx context.Context, dir string, h *held, spec Spec) (*Pro
 		return nil, task.Errorf(task.Unavailable, "start %s: %w: %w", spec.Path, sent, ErrNotExecuted)
 	case err == nil:
 		return nil, refused(reply, spec)
+	case h.spare && !protocol.Exists(dir, protocol.FileStarted) && !protocol.Exists(dir, protocol.FileExit):
+		return nil, errSpareGone // it was reaped: what it has not begun by now, it never will
 	}
 	return l.unanswered(ctx, dir, spec, errors.Join(sent, err))
 }
@@ -118,10 +144,11 @@ func isFile(path string) bool {
 type held struct {
 	child   *child
 	in, out *os.File
+	spare   bool // it was there before the start
 }
 
-// spawn starts a holder that waits for its spec.
-func spawn(path, dir string) (*held, error) {
+// spawn starts a holder that waits for its spec; arg is its folder, or protocol.ArgSpare.
+func spawn(path, arg string) (*held, error) {
 	specOut, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -137,11 +164,11 @@ func spawn(path, dir string) (*held, error) {
 		return nil, errors.Join(err, in.Close(), out.Close())
 	}
 	defer func() { _ = null.Close() }()
-	c, err := startProcess(path, []string{path, dir}, [3]*os.File{specOut, replyIn, null})
+	c, err := startProcess(path, []string{path, arg}, [3]*os.File{specOut, replyIn, null})
 	if err != nil {
 		return nil, errors.Join(err, in.Close(), out.Close())
 	}
-	return &held{c, in, out}, nil
+	return &held{child: c, in: in, out: out}, nil
 }
 
 // prepare does, while the holder's process comes up, what can be done without it: makes its files, and calls spec. Without one, be it for a panic, the holder is ended: it would wait for it.
@@ -150,8 +177,7 @@ func (h *held) prepare(dir string, spec func() (Spec, error)) (s Spec, err error
 	ready := false
 	defer func() {
 		if !ready {
-			_, _ = h.in.Close(), h.out.Close()
-			h.end()
+			h.abandon()
 		}
 	}()
 	if s, err = spec(); err == nil {
@@ -188,6 +214,12 @@ func (h *held) answer(ctx context.Context) (protocol.Reply, error) {
 		return protocol.Reply{}, errors.Join(errors.New("the holder gave no answer"), err, closed)
 	}
 	return protocol.ParseReply(line)
+}
+
+// abandon ends a holder that has no spec.
+func (h *held) abandon() {
+	_, _ = h.in.Close(), h.out.Close()
+	h.end()
 }
 
 // end makes sure that a holder that has not started anything, or does not say so, is gone.

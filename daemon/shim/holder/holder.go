@@ -1,9 +1,11 @@
 package holder
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"durable/daemon/shim/proc"
@@ -19,12 +21,19 @@ const (
 
 // Main runs the holder of the attempt whose folder is the only argument, and returns its exit status.
 func Main(args []string) int {
-	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
+	if len(args) != 1 || args[0] == "" || args[0][0] == '-' && args[0] != protocol.ArgSpare {
 		_, _ = os.Stderr.WriteString("usage: durable-shim FOLDER\ndurabled starts it; it holds one running command\n")
 		return statusUsage
 	}
-	h := holder{}
-	if err := os.Chdir(args[0]); err != nil { // the files are named from here: the path may be long, or be moved
+	h := holder{in: os.Stdin}
+	h.signals.survive()
+	folder := args[0]
+	if folder == protocol.ArgSpare {
+		if folder = h.await(); folder == "" { // not wanted, or the daemon has gone
+			return statusDone
+		}
+	}
+	if err := os.Chdir(folder); err != nil { // the files are named from here: the path may be long, or be moved
 		return h.refuse(protocol.RefusedFolder, err)
 	}
 	if refusal, err := h.begin(); refusal != "" {
@@ -39,6 +48,7 @@ const here = "."
 
 // holder is the state of a program's holder. All of it belongs to one goroutine.
 type holder struct {
+	in   io.Reader // what the daemon says
 	spec protocol.Spec
 
 	alive, lock *os.File // held to the end of the process
@@ -55,6 +65,19 @@ type holder struct {
 	stopping bool
 	killAt   time.Time // when stopping turns into killing
 	kills    int       // how often that was tried
+}
+
+// await waits, as a spare, for a folder; empty: none comes. What needs no folder is done before that, and no folder is held meanwhile.
+func (h *holder) await() string {
+	_ = os.Chdir(string(os.PathSeparator))
+	_, _ = proc.BootID(), proc.Start(os.Getpid()) // read for the first time, it takes longer
+	in := bufio.NewReader(os.Stdin)
+	folder, err := in.ReadString(0)
+	if err != nil {
+		return ""
+	}
+	h.in = in
+	return strings.TrimSuffix(folder, "\x00")
 }
 
 // refuse answers why nothing runs.
@@ -74,7 +97,6 @@ func (h *holder) reply(r protocol.Reply) {
 
 // begin does everything up to the program's start, in the one order that recovery can rely on.
 func (h *holder) begin() (refusal string, err error) {
-	h.signals.survive()
 	if refusal, err = h.claim(); refusal != "" {
 		return refusal, err
 	}
@@ -132,7 +154,7 @@ func (h *holder) claim() (refusal string, err error) {
 
 // readSpec reads what to run, whole: a daemon that dies while it writes has started nothing.
 func (h *holder) readSpec() (refusal string, err error) {
-	data, err := io.ReadAll(os.Stdin)
+	data, err := io.ReadAll(h.in)
 	if err != nil {
 		return protocol.RefusedSpec, err
 	}

@@ -30,10 +30,11 @@
 //
 // # The start
 //
-// The daemon starts the holder with the folder as its argument, writes a Spec to its standard input and closes that. The
+// The daemon starts the holder with the folder as its argument, or with [ArgSpare], and gives it the folder later. It writes a Spec to its standard input and closes that. The
 // holder answers with a Reply, a line on its standard output, and closes that. In this order the holder: opens alive, takes the
 // lock, looks for revoked (and for started, exit), reads the spec to its end, syncs started, looks for revoked again, runs the
-// program, answers, writes child. Before the spec a daemon may make the files that a holder opens (see [Furnish]): they say
+// program, answers, writes child. Before the spec a daemon may make the files that a holder opens (see [Furnish]), or put a folder that has them in the
+// place of the attempt's, as long as that is empty and no holder is in it: they say
 // nothing by being there. So a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run
 // and nothing will. The second look is for a daemon that cannot have the lock, because the holder hangs: it makes revoked and then
 // looks for started, so that one of the two sees the other's file.

@@ -29,6 +29,9 @@ const (
 // SuffixCorrupt is what the name of a file gets that could not be read.
 const SuffixCorrupt = ".corrupt"
 
+// ArgSpare is the argument of a holder whose folder comes later: first on its standard input, ended by a zero byte.
+const ArgSpare = "-"
+
 // StdinOpen is the [Spec.Stdin] of a program that is fed through the file stdin.
 const StdinOpen = "open"
 
