@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 	"unicode/utf8"
-
 )
 
 // record is a line of the journal, and of output.jsonl: how a batch ended. A line of the journal with Begun set says instead that
@@ -61,7 +60,9 @@ func (r *record) setOutput(out, err *bounds) {
 	}
 }
 
-func (r *record) took(d time.Duration) { r.Seconds = float64(d.Round(10*time.Microsecond)) / float64(time.Second) }
+func (r *record) took(d time.Duration) {
+	r.Seconds = float64(d.Round(10*time.Microsecond)) / float64(time.Second)
+}
 
 // line is the record as a line.
 func (r *record) line() ([]byte, error) {

@@ -84,7 +84,9 @@ func (s *Programs) Revive(shown Request, number uint64, req task.RetryRequest) (
 }
 
 // Environ is the environment of p's program, but for what names the attempt.
-func (s *Programs) Environ(ctx context.Context, p Program) []string { return s.environment(ctx, p.order) }
+func (s *Programs) Environ(ctx context.Context, p Program) []string {
+	return s.environment(ctx, p.order)
+}
 
 // Decode decodes the parameters raw into v, strictly; errors name the parameter.
 func Decode(raw json.RawMessage, v any) error { return decodeStrict(raw, v) }
