@@ -15,7 +15,9 @@ import (
 func TestBadParams(t *testing.T) {
 	dir := t.TempDir()
 	good, empty := writeFile(t, "good.txt", "a\n"), writeFile(t, "empty.txt", "")
-	command := func(args ...string) map[string]any { return map[string]any{"total_items": 2, "cwd": dir, "command": args} }
+	command := func(args ...string) map[string]any {
+		return map[string]any{"total_items": 2, "cwd": dir, "command": args}
+	}
 	with := func(p map[string]any, name string, v any) map[string]any { p[name] = v; return p }
 	for _, c := range []struct {
 		params map[string]any

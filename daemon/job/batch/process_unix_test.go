@@ -55,7 +55,7 @@ func TestCancel(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	l := prepare(t, map[string]any{
 		"total_items": 5, "grace": "50ms",
-		"command": []string{"sh", "-c", `[ {item} -lt 3 ] && exit 0; trap "" TERM; (trap "" TERM; echo $$ > "$1"; exec sleep 1000) & echo $! >> "$1"; wait; sleep 1000`, "sh", pids},
+		"command": []string{"sh", "-c", `[ {item} -lt 3 ] && exit 0; trap "" TERM; sleep 1000 & echo $$ $! > "$1.new"; mv "$1.new" "$1"; wait; sleep 1000`, "sh", pids},
 	})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
