@@ -21,7 +21,6 @@ type line struct {
 	kind *Kind
 	host *jobtest.Host
 	task task.Task
-	plan []byte
 }
 
 func encodeJSON(t testing.TB, v any) []byte {
