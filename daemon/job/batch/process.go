@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"time"
-
-	"durable/daemon/job"
 )
 
 // Limits of what is kept of a command's words.
@@ -124,7 +122,7 @@ func (f *forker) program(ctx context.Context, p program, stdout, stderr *bounds)
 		return errTimedOut
 	case <-ctx.Done():
 		p.stop(cmd, ended)
-		return context.Cause(ctx)
+		return brokenOff{context.Cause(ctx)}
 	}
 }
 
@@ -160,8 +158,14 @@ type notRun struct{ error }
 
 func (e notRun) Unwrap() error { return e.error }
 
+// brokenOff is the error of a program that was ended with its attempt: that is no end of its batch.
+type brokenOff struct{ error }
+
+func (e brokenOff) Unwrap() error { return e.error }
+
 // describe says how a run ended, in the words of the output. interrupted: it did not end by itself.
 func describe(rec *record, err error) (interrupted bool) {
+	var off brokenOff
 	var exit *exec.ExitError
 	var not notRun
 	switch {
@@ -177,8 +181,7 @@ func describe(rec *record, err error) (interrupted bool) {
 		rec.Error = "timed out"
 	case errors.As(err, &not):
 		rec.Error = fmt.Sprintf("not run: %s", strings.TrimPrefix(not.Error(), "fork/"))
-	case errors.Is(err, job.ErrStop), errors.Is(err, job.ErrCancelled), errors.Is(err, job.ErrTimeout), errors.Is(err, job.ErrFenced),
-		errors.Is(err, context.Canceled):
+	case errors.As(err, &off):
 		return true
 	default:
 		rec.Error = err.Error()

@@ -163,3 +163,26 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("%s", encodeJSON(t, rec))
 	}
 }
+
+// TestBrokenOff: a batch that was ended because another could not be recorded has not failed: it is run again.
+func TestBrokenOff(t *testing.T) {
+	flag := filepath.Join(t.TempDir(), "flag")
+	l := prepare(t, map[string]any{
+		"total_items": 4, "parallelism": 2, "grace": "50ms",
+		"command": []string{"sh", "-c", `[ {item} = 1 ] && [ ! -e "$1" ] && { : > "$1"; exec sleep 1000; }; until [ -e "$1" ]; do :; done`, "sh", flag},
+	})
+	l.kind.hook = func(p string) error {
+		if p == "ended" {
+			return errCrash
+		}
+		return nil
+	}
+	if _, err := l.attempt(t.Context()); !errors.Is(err, errCrash) {
+		t.Fatalf("error %v", err)
+	}
+	l.kind.hook = func(string) error { return nil }
+	if res := l.finish(); !res.Success || res.Reruns != 2 {
+		t.Errorf("result %+v, output %s", res, encodeJSON(t, l.records()))
+	}
+	l.check(4, 1)
+}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"durable/daemon/job"
 	"durable/ipc/task"
 )
 
@@ -307,6 +308,9 @@ func (a *attempt) finish(ctx context.Context) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := a.ending
+	if errors.Is(err, job.ErrFenced) || errors.Is(context.Cause(ctx), job.ErrFenced) {
+		return nil, job.ErrFenced // the files are another attempt's
+	}
 	if keep := a.keep(); keep != nil {
 		return nil, keep
 	}
@@ -327,7 +331,7 @@ func (a *attempt) finish(ctx context.Context) (any, error) {
 	}
 	if a.st.FailedBatches == a.st.Head-1 {
 		return nil, task.Errorf(task.FailedPrecondition, "all %d batches failed; %s", a.st.FailedBatches, a.st.FirstError).
-			WithHint("output.jsonl of the task has what each of them said")
+			WithHint("output.jsonl of the task has what each of them said; a fresh retry runs them all again")
 	}
 	return a.result(), nil
 }
