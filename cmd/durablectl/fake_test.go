@@ -186,7 +186,7 @@ func (f *fake) Stats(context.Context) (task.Stats, error) {
 
 func (f *fake) Submit(_ context.Context, spec task.Spec, _ task.Key) (task.Task, error) {
 	switch spec.Kind {
-	case "data_migration", "noop", "command", "nightly":
+	case "data_migration", "batch_processing", "noop", "command", "nightly":
 	default:
 		return task.Task{}, task.Errorf(task.InvalidArgument, "kind %q is not known", spec.Kind).WithHint("durablectl kinds lists them")
 	}

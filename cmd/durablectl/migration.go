@@ -45,7 +45,7 @@ whatever happens meanwhile; at the end the destination is read again and compare
 				if err != nil {
 					return err
 				}
-				return c.inFlags(c.start(ctx, "data_migration", params, sub))
+				return c.inFlags(c.start(ctx, "data_migration", params, sub), migrationFlags)
 			})(cmd, args)
 		},
 	}
@@ -58,15 +58,15 @@ whatever happens meanwhile; at the end the destination is read again and compare
 // are one only with a value.
 var parameter = regexp.MustCompile(`\b([a-z]+_[a-z]+|mode)\b(=[a-z]+)?`)
 
-// inFlags is err with a hint in the words of this command: the API's mode=append is --mode append here.
+// inFlags is err with a hint in the words of a command whose flags have names: the API's mode=append is --mode append here.
 // With --json the API's own words stay.
-func (c *cli) inFlags(err error) error {
+func (c *cli) inFlags(err error, names map[string]string) error {
 	var known *task.Error
 	if c.json || !errors.As(err, &known) {
 		return err
 	}
-	flags := make(map[string]string, len(migrationFlags))
-	for flag, param := range migrationFlags {
+	flags := make(map[string]string, len(names))
+	for flag, param := range names {
 		flags[param] = "--" + flag
 	}
 	told := *known
@@ -133,6 +133,10 @@ func value(flags *pflag.FlagSet, f *pflag.Flag) (any, error) {
 		return flags.GetInt64(f.Name)
 	case "int":
 		return flags.GetInt(f.Name)
+	case "float64":
+		return flags.GetFloat64(f.Name)
+	case "duration":
+		return f.Value.String(), nil
 	case "stringSlice":
 		return flags.GetStringSlice(f.Name)
 	}

@@ -14,10 +14,10 @@ func TestInFlags(t *testing.T) {
 		"source_path is no flag, nor is mode a word": "source_path is no flag, nor is mode a word",
 	} {
 		err := task.Errorf(task.InvalidArgument, "no").WithHint("%s", hint)
-		if got := task.AsError((&cli{}).inFlags(err)).Hint; got != want {
+		if got := task.AsError((&cli{}).inFlags(err, migrationFlags)).Hint; got != want {
 			t.Errorf("inFlags(%q) = %q, want %q", hint, got, want)
 		}
-		if got := task.AsError((&cli{json: true}).inFlags(err)).Hint; got != hint {
+		if got := task.AsError((&cli{json: true}).inFlags(err, migrationFlags)).Hint; got != hint {
 			t.Errorf("with --json: %q, want %q", got, hint)
 		}
 	}

@@ -107,6 +107,15 @@ func (k *Kind) ordered(ctx context.Context, j *job.Context) (order, error) {
 	if err := j.Params(&p); err != nil {
 		return o, err
 	}
+	return k.recall(ctx, j, p)
+}
+
+// recall returns the order of a task whose parameters are p: what Prepare made, or, where that needs no secrets, a new one.
+func (r *runner) recall(ctx context.Context, j *job.Context, p params) (order, error) {
+	var o order
+	if err := j.Secrets(&o); err != nil || o.Program != "" {
+		return o, err
+	}
 	if p.Environment == fromCaller {
 		return o, task.Errorf(task.FailedPrecondition, "the environment of the task is not there any more").
 			WithHint("start it anew: secrets are not in a backup unless it was made with --with-secrets")
@@ -114,7 +123,7 @@ func (k *Kind) ordered(ctx context.Context, j *job.Context) (order, error) {
 	if err := p.refuseMasked(j.Task().Number); err != nil {
 		return o, err
 	}
-	return k.order(ctx, p)
+	return r.order(ctx, p)
 }
 
 // Survives implements job.Survivor.
@@ -135,6 +144,13 @@ func (k *Kind) Revive(ctx context.Context, t task.Task, req task.RetryRequest) (
 	if err != nil {
 		return job.Plan{}, err
 	}
+	if err := p.revive(t.Number, req); err != nil {
+		return job.Plan{}, err
+	}
+	return k.plan(ctx, p)
+}
+
+func (p *params) revive(number uint64, req task.RetryRequest) error {
 	if p.Environment == fromCaller {
 		p.Environ = req.Environ
 	}
@@ -145,10 +161,7 @@ func (k *Kind) Revive(ctx context.Context, t task.Task, req task.RetryRequest) (
 		}
 		p.Env[name] = value
 	}
-	if err := p.refuseMasked(t.Number); err != nil {
-		return job.Plan{}, err
-	}
-	return k.plan(ctx, p)
+	return p.refuseMasked(number)
 }
 
 // Defaults and limits of the parameters.

@@ -92,6 +92,8 @@ func wanted(e *json.UnmarshalTypeError) string {
 	switch e.Type.Kind().String() {
 	case "int64", "int":
 		return "a whole number"
+	case "float64":
+		return "a number"
 	case "slice":
 		return "an array of strings"
 	case "map":

@@ -1,0 +1,11 @@
+//go:build ci
+
+package daemon_test
+
+import (
+	"testing"
+	"time"
+)
+
+// TestCIBatchKills is TestBatchKills with 100,000 batches and 20 kills.
+func TestCIBatchKills(t *testing.T) { batchKills(t, 100_000, 20, 20*time.Minute) }

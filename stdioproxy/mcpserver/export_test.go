@@ -1,0 +1,4 @@
+package mcpserver
+
+// Epilogue is the log line of a task that has ended.
+var Epilogue = epilogue
