@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"durable/daemon/config"
 	"durable/daemon/web"
@@ -42,13 +43,18 @@ func (d *Daemon) serveWeb(door *web.Door, svc task.Service, ended <-chan struct{
 	go func() {
 		defer close(closed)
 		<-ended
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
-		defer cancel()
-		surface.Drain(ctx)
-		door.Close(ctx)
+		within(shutdownGrace, surface.Drain)
+		within(shutdownGrace, door.Close)
 		surface.Close()
 	}()
 	err := door.Serve(surface)
 	<-closed
 	return err
+}
+
+// within gives f that long.
+func within(d time.Duration, f func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	f(ctx)
 }

@@ -153,7 +153,7 @@ func TestRefused(t *testing.T) {
 		{"no UTF-8", "a = \"\xff\"\n", []string{"1:6:"}},
 		{"twice", "[policy]\ncli = \"ask\"\ncli = \"ask\"\n", []string{"3:1:", "already defined"}},
 		{"unknown section", "[polciy]\n", []string{"1:2:", "unknown key polciy", "is policy meant?"}},
-		{"unknown section, nothing near", "\n[database]\n", []string{"2:2:", "policy, environment, retention, kinds"}},
+		{"unknown section, nothing near", "\n[database]\n", []string{"2:2:", "policy, environment, retention, http, kinds"}},
 		{"unknown key", "[policy]\ncomands = \"ask\"\n", []string{"2:1:", "unknown key comands in [policy]", "is commands meant?"}},
 		{"unknown key in a line", "kinds.k.params.p = { type = \"string\", defualt = \"x\" }\n", []string{"1:39:", "in [kinds.k.params.p]", "default"}},
 		{"unknown key, nothing near", "[retention]\nyears = 3\n", []string{"2:1:", "days, max"}},

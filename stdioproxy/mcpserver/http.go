@@ -287,8 +287,8 @@ func (h *HTTP) ended(id string, ss *mcp.ServerSession) {
 	}
 }
 
-// Drain ends the sessions: those with no call under way at once, the others when their calls have ended or ctx is
-// done. New ones are refused from now on.
+// Drain ends the sessions: those with no call under way at once, the others with their last call. When ctx is done, calls
+// are cancelled and get a little more. New sessions are refused from now on.
 func (h *HTTP) Drain(ctx context.Context) {
 	h.mu.Lock()
 	h.closing = true
@@ -297,23 +297,35 @@ func (h *HTTP) Drain(ctx context.Context) {
 			h.endLocked(id)
 		}
 	}
-	left := len(h.sessions)
 	h.mu.Unlock()
-	for left > 0 {
+	if h.awaitEmpty(ctx) {
+		return
+	}
+	h.server.hurry()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainCancelled)
+	defer cancel()
+	h.awaitEmpty(ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id := range h.sessions {
+		h.endLocked(id)
+	}
+}
+
+// awaitEmpty waits for the end of the last session; false: ctx was done before.
+func (h *HTTP) awaitEmpty(ctx context.Context) bool {
+	for {
+		h.mu.Lock()
+		left := len(h.sessions)
+		h.mu.Unlock()
+		if left == 0 {
+			return true
+		}
 		select {
 		case <-h.empty:
 		case <-ctx.Done():
+			return false
 		}
-		h.mu.Lock()
-		left = len(h.sessions)
-		if ctx.Err() != nil {
-			h.server.hurry()
-			for id := range h.sessions {
-				h.endLocked(id)
-			}
-			left = 0
-		}
-		h.mu.Unlock()
 	}
 }
 

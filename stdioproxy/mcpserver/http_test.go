@@ -21,18 +21,45 @@ import (
 // patience bounds every wait for something that must happen; only a hanging test meets it.
 const patience = time.Minute
 
+// modern is a version without sessions.
+const modern = "2026-07-28"
+
 // site is the surface over real HTTP.
 type site struct {
 	t       *testing.T
-	svc     *fake
+	svc     *webFake
 	surface *mcpserver.HTTP
 	url     string
 	client  *http.Client
 }
 
+// webFake also notes who submits, and that somebody waits.
+type webFake struct {
+	*fake
+	callers chan task.Caller
+	waiting chan struct{}
+}
+
+func (f *webFake) Submit(ctx context.Context, spec task.Spec, key task.Key) (task.Task, error) {
+	caller, _ := task.CallerFrom(ctx)
+	select {
+	case f.callers <- caller:
+	default:
+	}
+	return f.fake.Submit(ctx, spec, key)
+}
+
+func (f *webFake) Wait(ctx context.Context, ref task.Ref, timeout time.Duration) (task.Task, error) {
+	select {
+	case f.waiting <- struct{}{}:
+	default:
+	}
+	return f.fake.Wait(ctx, ref, timeout)
+}
+
 func serveHTTP(t *testing.T, opts mcpserver.HTTPOptions, more ...func(*mcpserver.Options)) *site {
 	t.Helper()
-	svc := newFake()
+	svc := &webFake{fake: newFake(), callers: make(chan task.Caller, 1), waiting: make(chan struct{}, 1)}
 	options := mcpserver.Options{Legacy: true, Version: "v0.0.0-test"}
 	for _, change := range more {
 		change(&options)
@@ -67,6 +94,10 @@ func (s *site) do(method, session, body string) *http.Response {
 	}
 	if session != "" {
 		r.Header.Set("Mcp-Session-Id", session)
+	}
+	if strings.Contains(body, modern) {
+		r.Header.Set("Mcp-Protocol-Version", modern)
+		r.Header.Set("Mcp-Method", "server/discover")
 	}
 	res, err := s.client.Do(r)
 	if err != nil {
@@ -204,10 +235,6 @@ func TestHTTPLogs(t *testing.T) {
 		}
 		s.svc.complete(1, 10)
 		if late {
-			s.svc.mu.Lock()
-			asked := s.svc.streams
-			s.svc.mu.Unlock()
-			_ = asked
 			stream = s.listen(session)
 		}
 		stream.until("notifications/message", `"msg":"Data migration completed: 10 records"`, `"extra":null`)
@@ -272,9 +299,7 @@ func TestHTTPCaller(t *testing.T) {
 	if !slices.Contains(names, "test 1") {
 		t.Errorf("callers: %q", names)
 	}
-	s.svc.mu.Lock()
-	defer s.svc.mu.Unlock()
-	if got := s.svc.caller; got.UID != 7 || got.Client != "test 1" || got.Via != task.ViaMCP {
+	if got := <-s.svc.callers; got.UID != 7 || got.Client != "test 1" || got.Via != task.ViaMCP {
 		t.Errorf("the service was called by %+v", got)
 	}
 }
@@ -297,7 +322,7 @@ func TestHTTPRefusals(t *testing.T) {
 		"relative path": {http.MethodPost, session, strings.ReplaceAll(startMigration, "/data/a.csv", "a.csv"), http.StatusOK,
 			"give an absolute path"},
 		"discover": {http.MethodPost, "", `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{` +
-			`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`, http.StatusOK, "-32022"},
+			`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`, http.StatusBadRequest, "-32022"},
 	} {
 		res := s.do(c.method, c.session, c.body)
 		body, err := io.ReadAll(res.Body)
@@ -379,7 +404,11 @@ func TestHTTPDrain(t *testing.T) {
 		_, events := s.post(busy, `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"wait_for_task","arguments":{"task_id":"1"}}}`)
 		answered <- events
 	}()
-	s.svc.awaitWaiter(t)
+	select {
+	case <-s.svc.waiting:
+	case <-time.After(patience):
+		t.Fatal("nobody waits")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	drained := make(chan struct{})
 	go func() {
