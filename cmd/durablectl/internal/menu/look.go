@@ -196,7 +196,7 @@ func results(raw json.RawMessage, indent int) string {
 			fmt.Fprintf(&out, " %d items\n", len(list))
 		default:
 			var text string
-			if json.Unmarshal(value, &text) != nil {
+			if value[0] != '"' || json.Unmarshal(value, &text) != nil {
 				text = string(value)
 			}
 			out.WriteString(" " + render.Clean(text) + "\n")

@@ -158,6 +158,9 @@ func (m *menu) say(format string, args ...any) {
 // ask returns the line that is typed in answer.
 func (m *menu) ask(ctx context.Context, prompt string) (string, error) {
 	m.say("%s", prompt)
+	if m.failed != nil {
+		return "", m.failed
+	}
 	select {
 	case <-ctx.Done():
 		return "", ctx.Err()
