@@ -183,7 +183,7 @@ func TestOnlyImporters(t *testing.T) {
 var layers = [][]string{
 	{"durable/cmd"},
 	{"durable/daemon", "durable/stdioproxy", "durable/install"},
-	{"durable/ipc/localapi", "durable/ipc/client", "durable/ipc/logs"},
+	{"durable/ipc/localapi", "durable/ipc/client", "durable/ipc/logs", "durable/ipc/token"},
 	{"durable/ipc/socket"},
 	{"durable/ipc/task"},
 }

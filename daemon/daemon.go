@@ -21,6 +21,7 @@ import (
 	"durable/daemon/logfile/watch"
 	"durable/daemon/shim"
 	"durable/daemon/store"
+	"durable/daemon/web"
 	"durable/ipc/localapi"
 	"durable/ipc/socket"
 	"durable/ipc/task"
@@ -39,8 +40,12 @@ type Config struct {
 	Slots int
 	// StopGrace is how long attempts have to return when the daemon leaves; 0 is the engine's default.
 	StopGrace time.Duration
-	Lives     task.Lives
-	Logger    *slog.Logger
+	// HTTP is the address to serve Surface at, and who may come in; without an address, what the configuration says.
+	HTTP config.HTTP
+	// Surface makes what is served there, on the daemon's own tasks; nil: nothing is.
+	Surface func(svc task.Service) Surface
+	Lives   task.Lives
+	Logger  *slog.Logger
 	// Hook is called at named points of engine and store, for crash tests; nil in production.
 	Hook func(point string)
 	// Ready, if set, is called once, when the socket takes requests.
@@ -115,11 +120,18 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer set.env.Close()
 	eng := d.engine(st, set, watcher)
 	committed.Store(eng)
+	door, err := d.openDoor(ctx, set.http())
+	if err != nil {
+		return err
+	}
+	if door != nil {
+		defer door.Close(ctx)
+	}
 	if err := eng.Recover(ctx); err != nil {
 		return err
 	}
 	set.tellKinds(ctx, eng)
-	return d.serve(ctx, eng)
+	return d.serve(ctx, eng, door)
 }
 
 func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) *engine.Engine {
@@ -140,8 +152,8 @@ func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) 
 	})
 }
 
-// serve opens the door and runs the engine until it is time to leave.
-func (d *Daemon) serve(ctx context.Context, eng *engine.Engine) error {
+// serve takes requests and runs the engine until it is time to leave.
+func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door) error {
 	var opts []socket.Option
 	if d.cfg.Paths.System {
 		opts = append(opts, socket.ForSystem())
@@ -157,10 +169,15 @@ func (d *Daemon) serve(ctx context.Context, eng *engine.Engine) error {
 	group, running := errgroup.WithContext(ctx)
 	leave, stop := context.WithCancel(running)
 	defer stop()
+	ended := make(chan struct{})
 	group.Go(func() error {
 		defer closeServer(server)
+		defer close(ended)
 		return eng.Run(leave)
 	})
+	if door != nil {
+		group.Go(func() error { return d.serveWeb(door, eng, ended) })
+	}
 	group.Go(func() error { return serveHTTP(server, listener) })
 	group.Go(func() error { return d.awaitShutdown(leave, stop) })
 	group.Go(func() error { return d.awaitReload(leave, eng) })

@@ -105,6 +105,7 @@ func (s *settings) reload(context.Context) (kinds []job.Kind, changed []string, 
 	}{
 		{"policy", before.Policy, next.Policy}, {"environment", before.Environment, next.Environment},
 		{"retention", before.Retention, next.Retention}, {"kinds", before.Kinds, next.Kinds},
+		{"http (from the next start on: durablectl restart)", before.HTTP, next.HTTP},
 	} {
 		if unknown || !reflect.DeepEqual(section.old, section.new) {
 			changed = append(changed, section.name)
@@ -180,6 +181,16 @@ func writeKinds(path string, infos []task.KindInfo) (news bool, err error) {
 		os.Remove(f.Name())
 	}
 	return true, err
+}
+
+// http returns what the configuration says about HTTP; at a reload nothing of it comes into force.
+func (s *settings) http() config.HTTP {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		return config.HTTP{}
+	}
+	return s.now.HTTP
 }
 
 // retention implements engine.Config.Retention.

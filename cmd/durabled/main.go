@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"durable/daemon"
+	"durable/daemon/config"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -65,6 +66,7 @@ func runCommand() *cobra.Command {
 		slots   int
 		lives   string
 		verbose bool
+		http    config.HTTP
 	)
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the daemon in the foreground", Args: cobra.NoArgs,
@@ -79,6 +81,9 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkHTTP(cmd, http); err != nil {
+				return err
+			}
 			level := slog.LevelInfo
 			if verbose {
 				level = slog.LevelDebug
@@ -88,13 +93,16 @@ func runCommand() *cobra.Command {
 			context.AfterFunc(ctx, stop) // a second signal ends the process at once
 			reload, unhook := hangups(stop, atTerminal)
 			defer unhook()
+			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 			return daemon.New(daemon.Config{
-				Paths: paths, Slots: slots, Lives: task.Lives(lives), Reload: reload,
-				Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+				Paths: paths, Slots: slots, Lives: task.Lives(lives), Reload: reload, Logger: log,
+				HTTP: http, Surface: func(svc task.Service) daemon.Surface { return newSurface(svc, log) },
 			}).Run(ctx)
 		},
 	}
 	cmd.Flags().IntVar(&slots, "slots", 0, "how many tasks run at once (default 8)")
+	cmd.Flags().StringVar(&http.Address, "http", "", "also serve MCP by streamable HTTP at `ADDRESS`, such as 127.0.0.1:8080, under /mcp")
+	cmd.Flags().StringVar(&http.Auth, "http-auth", "", "who may come in there: token (durablectl token prints it; default) or none (loopback only)")
 	cmd.Flags().BoolVar(&verbose, "debug", false, "log more")
 	cmd.Flags().StringVar(&lives, "lives", string(task.LivesForeground), "what ends this daemon, for status")
 	_ = cmd.Flags().MarkHidden("lives") // said by whoever starts a daemon for somebody

@@ -17,9 +17,6 @@ func hangUp(t *testing.T) {
 	}
 }
 
-// patience bounds a wait for what must happen.
-const patience = time.Minute
-
 func TestHangupReloads(t *testing.T) {
 	for name, attached := range map[string]bool{"no terminal": false, "at a terminal that is still there": true} {
 		t.Run(name, func(t *testing.T) {

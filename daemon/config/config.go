@@ -15,6 +15,10 @@
 //	days = 30                         # how long the tasks that have ended are kept; 0: for ever
 //	max = "10GiB"                     # how much their folders may take; "0": no limit
 //
+//	[http]
+//	address = "127.0.0.1:8080"        # MCP by streamable HTTP at /mcp, for clients that cannot launch a program; from the next start on
+//	auth = "token"                    # durablectl token prints it; "none" lets in whoever connects, on a loopback address only
+//
 //	[kinds.deploy]
 //	description = "Deploy the site"
 //	command = ["/srv/deploy.sh", "{target}", "--verbose"]
@@ -61,6 +65,7 @@ type Config struct {
 	Policy      Policy
 	Environment Environment
 	Retention   Retention
+	HTTP        HTTP
 	// Kinds are in the order of the file.
 	Kinds []Kind
 }
@@ -153,6 +158,13 @@ func (r Retention) Limits() (age time.Duration, bytes int64) {
 		bytes = r.Max
 	}
 	return age, bytes
+}
+
+// HTTP is the section [http]. Without an address nothing is served.
+type HTTP struct {
+	Address string
+	// Auth is a word of the package web; empty is the default.
+	Auth string
 }
 
 // maxSize bounds the file.

@@ -55,6 +55,10 @@ set = { LANG = "C.UTF-8", EMPTY = "" }
 days = 7
 max = "1.5GiB"
 
+[http]
+address = "127.0.0.1:8080"
+auth = "none"
+
 [kinds.second]
 description = "Two"
 command = ["make", "{jobs}", "{what}", "{dir}", "{quick}", "{rate}"]
@@ -85,6 +89,7 @@ command = ["~/bin/one"]
 		Policy:      config.Policy{Commands: config.Deny, CLI: config.List, Programs: []string{in("bin/a")}, Folders: []string{home, in("src")}},
 		Environment: config.Environment{Source: config.SourceDaemon, Path: []string{in("bin")}, Set: map[string]string{"LANG": "C.UTF-8", "EMPTY": ""}},
 		Retention:   config.Retention{Days: 7, Max: 3 << 29},
+		HTTP:        config.HTTP{Address: "127.0.0.1:8080", Auth: "none"},
 		Kinds: []config.Kind{
 			{
 				Name: "second", Description: "Two", Command: []string{"make", "{jobs}", "{what}", "{dir}", "{quick}", "{rate}"},
@@ -153,8 +158,11 @@ func TestRefused(t *testing.T) {
 		{"no UTF-8", "a = \"\xff\"\n", []string{"1:6:"}},
 		{"twice", "[policy]\ncli = \"ask\"\ncli = \"ask\"\n", []string{"3:1:", "already defined"}},
 		{"unknown section", "[polciy]\n", []string{"1:2:", "unknown key polciy", "is policy meant?"}},
-		{"unknown section, nothing near", "\n[database]\n", []string{"2:2:", "policy, environment, retention, kinds"}},
+		{"unknown section, nothing near", "\n[database]\n", []string{"2:2:", "policy, environment, retention, http, kinds"}},
 		{"unknown key", "[policy]\ncomands = \"ask\"\n", []string{"2:1:", "unknown key comands in [policy]", "is commands meant?"}},
+		{"HTTP without an address", "[http]\nauth = \"token\"\n", []string{"1:2:", "http.address: missing", "127.0.0.1:8080"}},
+		{"HTTP open to all", "[http]\naddress = \":8080\"\nauth = \"none\"\n", []string{"1:2:", "loopback", "durablectl token"}},
+		{"HTTP auth unknown", "[http]\naddress = \":8080\"\nauth = \"basic\"\n", []string{"1:2:", "want token or none"}},
 		{"unknown key in a line", "kinds.k.params.p = { type = \"string\", defualt = \"x\" }\n", []string{"1:39:", "in [kinds.k.params.p]", "default"}},
 		{"unknown key, nothing near", "[retention]\nyears = 3\n", []string{"2:1:", "days, max"}},
 		{"bad type", "[policy]\ncommands = true\n", []string{"2:1:", "policy.commands: true or false, want a string"}},

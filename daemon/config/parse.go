@@ -13,6 +13,9 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/pelletier/go-toml/v2"
+
+	"durable/daemon/web"
+	"durable/ipc/task"
 )
 
 // The shape of the file. Every field has a tag: it is the name that errors give.
@@ -21,6 +24,7 @@ type (
 		Policy      policyShape          `toml:"policy"`
 		Environment environmentShape     `toml:"environment"`
 		Retention   retentionShape       `toml:"retention"`
+		HTTP        httpShape            `toml:"http"`
 		Kinds       map[string]kindShape `toml:"kinds"`
 	}
 	policyShape struct {
@@ -37,6 +41,10 @@ type (
 	retentionShape struct {
 		Days *int64  `toml:"days"`
 		Max  *string `toml:"max"`
+	}
+	httpShape struct {
+		Address *string `toml:"address"`
+		Auth    *string `toml:"auth"`
 	}
 	kindShape struct {
 		Description string                `toml:"description"`
@@ -77,6 +85,7 @@ func parse(text []byte) (*Config, problems) {
 		cfg.Policy = r.policy(shape.Policy)
 		cfg.Environment = r.environment(shape.Environment)
 		cfg.Retention = r.retention(shape.Retention)
+		cfg.HTTP = r.http(shape.HTTP)
 		cfg.Kinds = r.kinds(shape.Kinds)
 	}
 	for i := range found {
@@ -205,6 +214,22 @@ func (r reader) retention(s retentionShape) Retention {
 		out.Max = int64(n)
 	}
 	return out
+}
+
+func (r reader) http(s httpShape) HTTP {
+	h := HTTP{Address: deref(s.Address), Auth: deref(s.Auth)}
+	switch {
+	case s.Address == nil && s.Auth == nil:
+		return h
+	case h.Address == "":
+		r.add([]string{"http", "address"}, "http.address: missing").withHint(`such as address = "127.0.0.1:8080"`)
+		return h
+	}
+	if err := web.Check(h.Address, h.Auth); err != nil {
+		e := task.AsError(err)
+		r.add([]string{"http"}, "http: %s", e.Message).withHint("%s", e.Hint)
+	}
+	return h
 }
 
 func (r reader) kinds(shapes map[string]kindShape) []Kind {

@@ -67,6 +67,7 @@ func (s *Server) handler(t tool) mcp.ToolHandler {
 	return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		ctx, cancel := context.WithTimeout(ctx, maxCall)
 		defer cancel()
+		defer context.AfterFunc(s.life, cancel)()
 		c := &call{s: s, req: req}
 		r, err := c.run(ctx, t)
 		if err != nil {
@@ -111,14 +112,13 @@ func (c *call) key() task.Key {
 func (c *call) say(ctx context.Context, level, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	c.log = append(c.log, text)
-	sendLog(ctx, c.req.Session, level, text)
+	_ = sendLog(ctx, c.req.Session, level, text) // that the session is gone is no error of anybody's
 }
 
-// sendLog sends text as clients of the tutorial's server expect it: an object with msg. That the
-// session is gone is no error of anybody's.
-func sendLog(ctx context.Context, ss *mcp.ServerSession, level, text string) {
+// sendLog sends text as clients of the tutorial's server expect it: an object with msg.
+func sendLog(ctx context.Context, ss *mcp.ServerSession, level, text string) error {
 	//lint:ignore SA1019 deprecated in 2026-07-28; every older client still has it
-	_ = ss.Log(ctx, &mcp.LoggingMessageParams{Level: mcp.LoggingLevel(level), Logger: "durable", Data: logData{Msg: text}})
+	return ss.Log(ctx, &mcp.LoggingMessageParams{Level: mcp.LoggingLevel(level), Logger: "durable", Data: logData{Msg: text}})
 }
 
 // logData: FastMCP's client reads data["msg"], so a bare string would break it.

@@ -32,6 +32,11 @@
 // still ends within [maxCall], and what it then says names the terminal's commands. Rejected: the SDK's own bridge
 // from input requests to elicitation for older clients, which waits without end and fails the call with the form.
 //
+// Over HTTP ([HTTP]) the SDK's handler carries the same surface for clients up to 2025-11-25; what it lacks is around it:
+// sessions that nobody uses end (its own timer ends those that only listen), a client that does not read holds up nobody,
+// and a stream that is opened late, or again, hears what it missed. Rejected: the SDK's event store for that, which keeps
+// every answer of every session in memory and refuses a stream for good once it had to drop one.
+//
 // Subscriptions are fed by one event stream for all sessions ([hub]), opened while somebody is
 // interested, and told to clients as "something changed", at most [updatesPerSecond] times a second for
 // each URI, the last one always. Rejected: a stream for each subscription (a dashboard subscribes to

@@ -37,6 +37,9 @@ type hub struct {
 	kindsChanged func(context.Context)
 	away         func()
 
+	// sending is held while endings are sent; it is taken before mu.
+	sending sync.Mutex
+
 	mu sync.Mutex
 	// subs: who subscribed to which URI. started: whose task it is. watched: sessions whose end is
 	// awaited, because the SDK does not tell of it.
@@ -45,6 +48,8 @@ type hub struct {
 	watched map[*mcp.ServerSession]bool
 	// lists: sessions that have a list of tools.
 	lists map[*mcp.ServerSession]bool
+	// unsent: what a session has to be told of its tasks' ends.
+	unsent map[*mcp.ServerSession][]ending
 	// feed is the running stream, nil while there is no interest.
 	feed *feed
 	// closed: nothing is begun any more.
@@ -68,6 +73,7 @@ func newHub(svc task.Service, server *mcp.Server, log *slog.Logger) *hub {
 		started: map[task.ID]*mcp.ServerSession{},
 		watched: map[*mcp.ServerSession]bool{},
 		lists:   map[*mcp.ServerSession]bool{},
+		unsent:  map[*mcp.ServerSession][]ending{},
 	}
 }
 
@@ -213,6 +219,7 @@ func (h *hub) forget(ss *mcp.ServerSession) {
 	}
 	delete(h.watched, ss)
 	delete(h.lists, ss)
+	delete(h.unsent, ss)
 	h.settleLocked()
 }
 
@@ -377,6 +384,6 @@ func (h *hub) checkEnded(ctx context.Context, id task.ID) {
 	h.settleLocked()
 	h.mu.Unlock()
 	if level, text := epilogue(t); mine && err == nil && text != "" {
-		sendLog(ctx, ss, level, text)
+		h.tellEnding(ctx, ss, ending{level, text})
 	}
 }

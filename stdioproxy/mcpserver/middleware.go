@@ -78,14 +78,19 @@ func (s *Server) enableLog(ctx context.Context, next mcp.MethodHandler, ss *mcp.
 
 // tell passes on who the client is, "claude-ai 0.14".
 func (s *Server) tell(info *mcp.Implementation) {
-	if s.opts.OnClient == nil || info == nil || info.Name == "" {
-		return
+	if name := clientName(info); s.opts.OnClient != nil && name != "" {
+		s.opts.OnClient(name)
 	}
-	name := info.Name
-	if info.Version != "" {
-		name += " " + info.Version
+}
+
+func clientName(info *mcp.Implementation) string {
+	switch {
+	case info == nil || info.Name == "":
+		return ""
+	case info.Version == "":
+		return info.Name
 	}
-	s.opts.OnClient(name)
+	return info.Name + " " + info.Version
 }
 
 // route brings every read of one of our URIs to [Server.readResource], and tells the hub that the daemon

@@ -32,6 +32,9 @@ type Options struct {
 	// OnClient, if set, is told the client's name and version, such as "claude-ai 0.14", when it has
 	// introduced itself. It may be called from several goroutines.
 	OnClient func(name string)
+	// Caller, if set, returns who calls in a session with the client of that name: the service is in our own process, and
+	// takes it from the context. Nil: the service knows by itself.
+	Caller func(client string) task.Caller
 	// Version is what the server calls its own version. Empty: the build's.
 	Version string
 	// Logger gets what an operator should know. Nil: nothing is logged.
@@ -48,6 +51,9 @@ type Server struct {
 	caps  *mcp.ServerCapabilities
 	mcp   *mcp.Server
 	hub   *hub
+	// life ends when calls must not wait for anything any more.
+	life  context.Context
+	hurry context.CancelFunc
 	// builtin are the names of our own tools.
 	builtin map[string]bool
 
@@ -87,6 +93,7 @@ func New(svc task.Service, opts Options) *Server {
 			Logging: &mcp.LoggingCapabilities{},
 		},
 	}
+	s.life, s.hurry = context.WithCancel(context.Background())
 	s.mcp = mcp.NewServer(s.impl, &mcp.ServerOptions{
 		Instructions:              instructions,
 		Capabilities:              s.caps,
@@ -102,7 +109,7 @@ func New(svc task.Service, opts Options) *Server {
 		s.readKinds()
 	}
 	s.addResources()
-	s.mcp.AddReceivingMiddleware(s.recover, s.introduce, s.route)
+	s.mcp.AddReceivingMiddleware(s.recover, s.introduce, s.identify, s.route)
 	return s
 }
 
@@ -116,9 +123,6 @@ func (s *Server) versions() []string {
 	}
 	return offered
 }
-
-// MCP returns the SDK's server, for a carrier that has its own transport, such as streamable HTTP.
-func (s *Server) MCP() *mcp.Server { return s.mcp }
 
 // Serve runs one session over f and returns when it has ended: f at its end or broken, or ctx done. In
 // each case the replies that are still due are written first, within [drainReplies] and
@@ -134,4 +138,7 @@ func (s *Server) Serve(ctx context.Context, f Framer) error {
 
 // Close ends the event stream and waits for what the Server has running. It is called after the last
 // session has ended.
-func (s *Server) Close() { s.hub.close() }
+func (s *Server) Close() {
+	s.hurry()
+	s.hub.close()
+}

@@ -24,7 +24,9 @@ func (s Screen) Detail(t task.Task, left []task.Artifact) string {
 	b.WriteString(s.section("parameters", sizes(Fields(params))))
 	b.WriteString(s.section("labels", labels(t.Labels)))
 	b.WriteString(s.attempts(t))
-	b.WriteString(s.section("result", s.result(t)))
+	if text := s.Results(t); text != "" {
+		b.WriteString("\n" + s.Paint(Bold, "result") + "\n" + text)
+	}
 	if len(left) > 0 {
 		b.WriteString("\n" + s.Paint(Bold, "artifacts") + "\n" + s.artifacts(left, 2))
 		b.WriteString(fmt.Sprintf("  durablectl artifacts %d NAME prints one\n", t.Number))
@@ -230,9 +232,6 @@ func (s Screen) section(title string, fields []Field) string {
 	}
 	return "\n" + s.Paint(Bold, title) + "\n" + s.fields(fields, 2)
 }
-
-// Results returns a task's result, indented; "" if it has none.
-func (s Screen) Results(t task.Task) string { return s.fields(s.result(t), 2) }
 
 // result is t's result as people read it: no empty lists, three decimals, and a moment (a number under a
 // name such as completion_time) by the clock. The exact figures are what --json is for.

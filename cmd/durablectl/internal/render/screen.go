@@ -11,7 +11,8 @@
 // Sizes and counts are written by go-humanize. Columns are counted by go-runewidth, since a table with
 // a Japanese title must stay a table; ambiguous characters count as one column, as terminals draw them.
 // Durations are our own twenty lines, because time.Duration prints 26h3m0.5s and go-humanize prints
-// "1 day ago", and a column needs "1d2h". Rejected: text/tabwriter (counts runes, knows no colour and no
+// "1 day ago", and a column needs "1d2h". A series is drawn by asciigraph, which is text in and text out and brings nothing
+// along; ntcharts draws the same on lipgloss and bubbletea. Rejected: text/tabwriter (counts runes, knows no colour and no
 // last column that gives way), bubbletea and lipgloss (a screen is not what a pipe wants).
 package render
 
