@@ -1,0 +1,2 @@
+// Package training is the job kind ml_training.
+package training
