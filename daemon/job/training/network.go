@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/backends"
@@ -86,8 +87,8 @@ func (n *network) logits(ctx *mlctx.Context, matrix, places *Node) *Node {
 	}
 }
 
-// freshNumbers draws the weights of a new network. The first layer's vectors are of length 1 where they are texts (rows), else as
-// long as there are columns; layers without a hidden one behind them begin at zero.
+// freshNumbers draws the weights of a new network, by Glorot's rule; inputs is how many places of a vector are taken at once. Where
+// there is no hidden layer, all begin at zero.
 func freshNumbers(sizes []int, inputs int, seed int64) []tensor {
 	rng := random(seed, streamWeights)
 	var all []tensor
@@ -129,7 +130,8 @@ func (n *network) set(t tensor) error {
 	return nil
 }
 
-// numbers returns all that the network is, with the optimizer's state; weights only what it needs to think.
+// numbers returns all that the network is, with the optimizer's state, by name: a network that was read back has them in another
+// order.
 func (n *network) numbers() ([]tensor, error) {
 	var all []tensor
 	for v := range n.vars.IterVariables() {
@@ -151,6 +153,7 @@ func (n *network) numbers() ([]tensor, error) {
 		}
 		all = append(all, t)
 	}
+	slices.SortFunc(all, func(a, b tensor) int { return strings.Compare(a.name, b.name) })
 	return all, nil
 }
 

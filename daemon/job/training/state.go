@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"durable/ipc/task"
 )
@@ -117,6 +118,6 @@ func (t *training) read(file string) ([]tensor, notes, error) {
 	for _, v := range found {
 		numbers = append(numbers, v)
 	}
-	slices.SortFunc(numbers, func(a, b tensor) int { return slices.Compare([]byte(a.name), []byte(b.name)) })
+	slices.SortFunc(numbers, func(a, b tensor) int { return strings.Compare(a.name, b.name) })
 	return numbers, n, nil
 }

@@ -107,9 +107,9 @@ func (t *training) begin() error {
 	if numbers == nil {
 		t.j.Logf("%d samples to train on, %d for validation, %d for the test; labels: %s; layers: %v",
 			len(d.train), len(d.validation), len(d.test), listed(d.names), sizes)
-		inputs := 1
-		if d.features.Text == "" {
-			inputs = max(1, len(d.features.Columns))
+		inputs := max(1, len(d.features.Columns))
+		if d.features.Text != "" {
+			inputs = usualWords
 		}
 		numbers = freshNumbers(sizes, inputs, *t.p.Seed)
 	}
@@ -118,6 +118,9 @@ func (t *training) begin() error {
 	}
 	return nil
 }
+
+// usualWords is how many words a text is taken to have, where the first weights are drawn.
+const usualWords = 1000
 
 func (t *training) affordable(sizes []int) error {
 	numbers := 0
@@ -148,6 +151,8 @@ func (t *training) rate() float64 {
 		return t.p.Rate
 	case len(t.hidden()) == 0:
 		return 0.02
+	case t.p.Text != "":
+		return 0.005
 	}
 	return 0.002
 }
