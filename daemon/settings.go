@@ -55,7 +55,7 @@ func (s *settings) start() []job.Kind {
 		why, _, _ := strings.Cut(err.Error(), "\n")
 		s.cfg.Logger.Error("the configuration is not in force", "error", err)
 		s.policy.Distrust(why)
-		s.warnings = []string{fmt.Sprintf("the configuration is not in force: %s. Nothing is run for assistants, and your own kinds are missing, "+
+		s.warnings = []string{fmt.Sprintf("the configuration is not in force (%s): nothing is run for assistants, and your own kinds are missing, "+
 			"until the file is corrected; then: durablectl reload", why)}
 		s.env.Load(config.Environment{})
 		s.list(nil)
