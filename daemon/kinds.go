@@ -9,11 +9,12 @@ import (
 	"durable/daemon/job/command"
 	"durable/daemon/job/migration"
 	"durable/daemon/job/noop"
+	"durable/daemon/job/training"
 	"durable/daemon/shim"
 	"durable/ipc/socket"
 )
 
-// Kinds returns the kinds that are built in and need nothing of a daemon. Each daemon has the kind command besides.
+// Kinds returns the kinds that are built in and need nothing of a daemon. Each daemon has the kinds besides that run programs.
 func Kinds() []job.Kind {
 	return []job.Kind{migration.New(), noop.Kind{}}
 }
@@ -28,7 +29,7 @@ func (d *Daemon) settings(watcher command.Watcher) *settings {
 		// durablectl's own files.
 		Home: os.Getenv(socket.EnvHome), Socket: d.cfg.Paths.Socket,
 	}
-	set.cfg.Kinds = append([]job.Kind{command.New(opts)}, d.cfg.Kinds...)
+	set.cfg.Kinds = append([]job.Kind{command.New(opts), training.New(opts)}, d.cfg.Kinds...)
 	if set.cfg.Template == nil {
 		set.cfg.Template = func(k config.Kind) (job.Kind, error) { return command.NewTemplate(k, opts) }
 	}

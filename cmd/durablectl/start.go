@@ -77,6 +77,7 @@ durablectl kinds lists the kinds; those below have flags of their own.`,
 	sub.flags(cmd)
 	mustRegister(cmd, "param", c.completeKindParams)
 	cmd.AddCommand(newStartMigration(c))
+	cmd.AddCommand(newStartTraining(c))
 	addUserKinds(c, cmd)
 	cmd.SetFlagErrorFunc(unknownKind)
 	return cmd
