@@ -85,7 +85,7 @@ func declareTraining(cmd *cobra.Command) {
 	f.String("dataset", "", "learn from this CSV, TSV or JSON Lines `FILE`")
 	f.String("text-column", "", "column of texts (default: found)")
 	f.String("label-column", "", "column of what is to be predicted (default: found)")
-	f.Int("batch-size", 0, "learn from `N` samples at a time (default 64)")
+	f.Int("batch-size", 0, "learn from `N` samples at a time (default 32)")
 	f.Float64("learning-rate", 0, "how far a step goes (default: by the network)")
 	f.Int64("seed", 0, "of all that is drawn: the same gives the same model (default 1)")
 	f.Float64("validation-split", 0, "`PART` that is measured after each epoch (default 0.1)")

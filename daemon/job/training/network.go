@@ -11,9 +11,9 @@ import (
 	"github.com/gomlx/gomlx/backends/simplego"
 	"github.com/gomlx/gomlx/pkg/core/dtypes"
 	. "github.com/gomlx/gomlx/pkg/core/graph" //nolint:staticcheck // graphs are written so
+	"github.com/gomlx/gomlx/pkg/core/shapes"
 	"github.com/gomlx/gomlx/pkg/core/tensors"
 	mlctx "github.com/gomlx/gomlx/pkg/ml/context"
-	"github.com/gomlx/gomlx/pkg/ml/train/losses"
 	"github.com/gomlx/gomlx/pkg/ml/train/optimizers"
 )
 
@@ -30,10 +30,15 @@ type network struct {
 // maxGraphs is how many graphs an Exec keeps: one for each width of a batch.
 const maxGraphs = 256
 
+// gradientUser is what GoMLX's Adam is beside its interface.
+type gradientUser interface {
+	UpdateGraphWithGradients(ctx *mlctx.Context, grads []*Node, loss dtypes.DType)
+}
+
 // newNetwork makes a network of given numbers, those of a new one or of a checkpoint.
 func newNetwork(sizes []int, rate float64, numbers []tensor) (_ *network, err error) {
 	n := &network{sizes: sizes}
-	if n.backend, err = simplego.New("ops_sequential"); err != nil {
+	if n.backend, err = simplego.New(backendOf(sizes)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -47,16 +52,23 @@ func newNetwork(sizes []int, rate float64, numbers []tensor) (_ *network, err er
 			return nil, err
 		}
 	}
-	adam := optimizers.Adam().LearningRate(rate).Done()
+	adam, ok := optimizers.Adam().LearningRate(rate).Done().(gradientUser)
+	if !ok {
+		return nil, errors.New("the optimizer takes no gradients")
+	}
 	n.learn, err = mlctx.NewExec(n.backend, n.vars, func(ctx *mlctx.Context, in []*Node) *Node {
-		logits := n.logits(ctx, in[0], in[1])
-		each := losses.SparseCategoricalCrossEntropyLogits([]*Node{InsertAxes(in[2], -1)}, []*Node{logits})
-		adam.UpdateGraph(ctx, logits.Graph(), Div(ReduceAllSum(Mul(each, in[3])), ReduceAllSum(in[3])))
+		layers := n.forward(ctx, in[0], in[1])
+		logits := layers[len(layers)-1]
+		right := OneHot(in[2], sizes[len(sizes)-1], dtypes.Float32)
+		weights := Div(in[3], ReduceAllSum(in[3]))
+		wrong := Mul(Sub(Softmax(logits), right), InsertAxes(weights, -1)) // the cross-entropy's gradient
+		adam.UpdateGraphWithGradients(ctx, n.backward(ctx, layers, in[1], wrong), dtypes.Float32)
 		return logits
 	})
 	if err == nil {
 		n.think, err = mlctx.NewExec(n.backend, n.vars, func(ctx *mlctx.Context, in []*Node) *Node {
-			return n.logits(ctx, in[0], in[1])
+			layers := n.forward(ctx, in[0], in[1])
+			return layers[len(layers)-1]
 		})
 	}
 	if err != nil {
@@ -70,21 +82,57 @@ func newNetwork(sizes []int, rate float64, numbers []tensor) (_ *network, err er
 // layer is the scope of a layer's variables.
 func layer(i int) string { return fmt.Sprintf("layer_%d", i) }
 
-// logits is the network itself. Of the first layer's weights it takes only the rows of those places that the batch has: the
-// product is the same as with all of them, since what the matrix leaves out is zero.
-func (n *network) logits(ctx *mlctx.Context, matrix, places *Node) *Node {
+func (n *network) value(ctx *mlctx.Context, g *Graph, i int, name string) *Node {
+	return ctx.GetVariableByScopeAndName("/"+layer(i), name).ValueGraph(g)
+}
+
+// forward is the network itself: it returns what goes into each layer, and the logits. Of the first layer's weights it takes only
+// the rows of those places that the batch has: the product is the same as with all of them, since what the matrix leaves out is zero.
+func (n *network) forward(ctx *mlctx.Context, matrix, places *Node) []*Node {
 	g := matrix.Graph()
-	value := func(i int, name string) *Node {
-		return ctx.GetVariableByScopeAndName("/"+layer(i), name).ValueGraph(g)
-	}
-	x := Dot(matrix, Gather(value(0, "weights"), InsertAxes(places, -1)))
-	for i := 0; ; i++ {
-		x = Add(x, InsertAxes(value(i, "biases"), 0))
-		if i == len(n.sizes)-2 {
-			return x
+	layers := []*Node{matrix}
+	for i := range len(n.sizes) - 1 {
+		weights := n.value(ctx, g, i, "weights")
+		if i == 0 {
+			weights = Gather(weights, InsertAxes(places, -1))
 		}
-		x = Dot(Max(x, ScalarZero(g, dtypes.Float32)), value(i+1, "weights"))
+		x := Add(product(layers[i], 1, weights, 0), InsertAxes(n.value(ctx, g, i, "biases"), 0))
+		if i < len(n.sizes)-2 {
+			x = Max(x, ScalarZero(g, dtypes.Float32))
+		}
+		layers = append(layers, x)
 	}
+	return layers
+}
+
+// backward returns the gradients, in the order of the variables that are learnt. GoMLX would find them by itself, but multiplies
+// two matrices there by way of a cube, which takes most of the time of a step: so they are written out.
+func (n *network) backward(ctx *mlctx.Context, layers []*Node, places, d *Node) []*Node {
+	g := d.Graph()
+	found := map[string]*Node{}
+	for i := len(n.sizes) - 2; i >= 0; i-- {
+		weights := product(layers[i], 0, d, 0)
+		if i == 0 {
+			weights = ScatterSum(Zeros(g, shapes.Make(dtypes.Float32, n.sizes[0], n.sizes[1])), InsertAxes(places, -1), weights, true, false)
+		}
+		found["/"+layer(i)+"/weights"], found["/"+layer(i)+"/biases"] = weights, ReduceSum(d, 0)
+		if i > 0 {
+			passed := ConvertDType(GreaterThan(layers[i], ScalarZero(g, dtypes.Float32)), dtypes.Float32)
+			d = Mul(product(d, 1, n.value(ctx, g, i, "weights"), 1), passed)
+		}
+	}
+	var all []*Node
+	for v := range n.vars.IterVariables() {
+		if grad := found[v.ScopeAndName()]; grad != nil {
+			all = append(all, grad)
+		}
+	}
+	return all
+}
+
+// product is that of two matrices, over that axis of each.
+func product(a *Node, axisA int, b *Node, axisB int) *Node {
+	return DotGeneral(a, []int{axisA}, nil, b, []int{axisB}, nil)
 }
 
 // freshNumbers draws the weights of a new network, by Glorot's rule; inputs is how many places of a vector are taken at once. Where
@@ -194,4 +242,15 @@ func (n *network) close() {
 		n.vars.Finalize()
 	}
 	n.backend.Finalize()
+}
+
+// backendOf is the backend's configuration. One operation runs at a time, each on all cores; none adds up in an order that
+// depends on the cores, so that the same numbers come out each time. Its product for large matrices works in blocks of 64 x 64,
+// which are mostly empty where a layer is narrow.
+func backendOf(sizes []int) string {
+	const narrow = 32
+	if slices.Max(sizes[1:]) <= narrow {
+		return "ops_sequential,dotgeneral_small"
+	}
+	return "ops_sequential"
 }

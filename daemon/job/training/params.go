@@ -18,7 +18,7 @@ import (
 const (
 	defaultSize   = 10_000 // samples that are made
 	defaultEpochs = 100
-	defaultBatch  = 64
+	defaultBatch  = 32
 	defaultHeld   = 0.1 // of the samples, for validation and for the test each
 
 	maxSize    = 100_000_000
