@@ -109,7 +109,7 @@ func TestResume(t *testing.T) {
 					t.Errorf("cut %d: %s, want %s", n, a, b)
 				}
 			}
-			if cuts < 12 {
+			if cuts < 9 {
 				t.Errorf("only %d points", cuts)
 			}
 		})
