@@ -14,7 +14,7 @@ import time
 bin_, corpus, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
 home = tempfile.mkdtemp(prefix="durable-training-")
 env = {**os.environ, "DURABLE_HOME": home}
-args = ["training", "spam", "--dataset", corpus, "--epochs", "8", "--test-split", "0.2"]
+args = ["training", "spam", "--dataset", corpus, "--epochs", os.environ.get("TRAINING_EPOCHS", "8"), "--test-split", "0.2"]
 
 
 def ctl(*words):
@@ -22,6 +22,10 @@ def ctl(*words):
     if done.returncode != 0:
         sys.exit(f"durablectl {' '.join(words)}: {done.stderr.decode()}")
     return done.stdout
+
+
+def restart():
+    return json.loads(ctl("restart", "--json"))["pid"]
 
 
 def start():
@@ -50,6 +54,7 @@ seed = int(os.environ.get("TRAINING_SEED", time.time()))
 print(f"seed {seed}")
 moments = random.Random(seed)
 try:
+    pid = restart()
     whole = start()
     unbroken = ended(whole)
     assert unbroken["status"] == "completed", unbroken["error"]
@@ -60,10 +65,9 @@ try:
         t = status(task)
         if t["status"] == "completed":
             break
-        pid = json.loads(ctl("version", "--json"))["daemon"]["pid"]
         os.kill(pid, signal.SIGKILL)
         done.append(t["progress"]["done"])
-        ctl("restart")
+        pid = restart()
     broken = ended(task)
     assert broken["status"] == "completed", broken["error"]
     print(f"killed {len(done)} times, after epochs {done}; {broken['attempt']} attempts")
