@@ -31,7 +31,7 @@ func (p *params) peek() error {
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer func() { _ = r.close() }() // it was only read
 	values := map[int][]string{}
 	records, read := 0, 0
 	for records < peekRecords && read < peekBytes {
@@ -166,7 +166,7 @@ func surveyDataset(p *params, tick func(n int) error) (*survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
+	defer func() { _ = r.close() }() // it was only read
 	s := &survey{}
 	ids := map[string]int32{}
 	for {

@@ -68,7 +68,7 @@ func (d *data) read(p *params, s *survey, tick func(int) error) error {
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer func() { _ = r.close() }() // it was only read
 	chosen := choose(p, s.Records)
 	for i := 0; ; i++ {
 		cells, err := r.next()
