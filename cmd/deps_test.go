@@ -100,7 +100,6 @@ func TestForbidden(t *testing.T) {
 			"hosts start it all the time: it stays small"},
 		{"durable/cmd/durablectl", append([]string{"durable/daemon/store", "durable/daemon/engine"}, heavy...), "it talks to the daemon over the socket"},
 		{"durable/cmd/durable-shim", append([]string{"net/http", "durable/ipc", "github.com", sdk}, heavy...), "one per running command: standard library and x/sys only"},
-		{"durable/cmd/durabled", []string{ml}, "until a kind of ours needs it"},
 	}
 	for _, goos := range platforms {
 		t.Run(goos, func(t *testing.T) {
@@ -154,6 +153,7 @@ func TestOnlyImporters(t *testing.T) {
 		{bolt, []string{"durable/daemon/store"}},
 		{sqlite, []string{"durable/daemon/job"}},
 		{sql, []string{"durable/daemon/job"}},
+		{ml, []string{"durable/daemon/job/training"}},
 		{"github.com/spf13/cobra", []string{"durable/cmd"}},
 		{"github.com/prometheus", []string{"durable/daemon"}},
 		{"github.com/Microsoft/go-winio", []string{"durable/ipc/socket"}},

@@ -11,6 +11,7 @@ import (
 	"durable/daemon/job/command"
 	"durable/daemon/job/migration"
 	"durable/daemon/job/noop"
+	"durable/daemon/job/training"
 	"durable/daemon/shim"
 	"durable/ipc/socket"
 )
@@ -34,7 +35,7 @@ func (d *Daemon) settings(watcher command.Watcher) *settings {
 		// durablectl's own files.
 		Home: os.Getenv(socket.EnvHome), Socket: d.cfg.Paths.Socket,
 	}
-	set.cfg.Kinds = append([]job.Kind{command.New(opts), batch.New(opts)}, d.cfg.Kinds...)
+	set.cfg.Kinds = append([]job.Kind{command.New(opts), batch.New(opts), training.New(opts)}, d.cfg.Kinds...)
 	if set.cfg.Template == nil {
 		set.cfg.Template = func(k config.Kind) (job.Kind, error) { return command.NewTemplate(k, opts) }
 	}

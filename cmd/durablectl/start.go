@@ -78,6 +78,7 @@ durablectl kinds lists the kinds; those below have flags of their own.`,
 	mustRegister(cmd, "param", c.completeKindParams)
 	cmd.AddCommand(newStartMigration(c))
 	cmd.AddCommand(newStartBatch(c))
+	cmd.AddCommand(newStartTraining(c))
 	addUserKinds(c, cmd)
 	cmd.SetFlagErrorFunc(unknownKind)
 	return cmd

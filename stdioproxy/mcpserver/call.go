@@ -41,7 +41,7 @@ var outputSchema = json.RawMessage(`{"type":"object","properties":{"task":{"type
 
 // addTools registers every tool, one file for each group.
 func (s *Server) addTools() {
-	for _, group := range [][]tool{s.startTools(), s.batchTools(), s.commandTools(), s.statusTools(), s.outputTools(), s.controlTools()} {
+	for _, group := range [][]tool{s.startTools(), s.batchTools(), s.trainingTools(), s.commandTools(), s.statusTools(), s.outputTools(), s.controlTools()} {
 		for _, t := range group {
 			s.builtin[t.name] = true
 			s.mcp.AddTool(t.describe(), s.handler(t))

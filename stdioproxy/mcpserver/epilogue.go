@@ -21,6 +21,8 @@ func epilogue(t task.Task) (level, text string) {
 		return "info", "Data migration completed: " + result.Migrated.String() + " records"
 	case t.Status == task.StatusCompleted && t.Kind == kindBatch:
 		return "info", batchEpilogue(t)
+	case t.Status == task.StatusCompleted && t.Kind == kindTraining:
+		return "info", trained(t)
 	case t.Status == task.StatusCompleted:
 		return "info", "Task " + string(t.ID) + " completed"
 	}
