@@ -26,6 +26,7 @@ type tableSink struct {
 	affinities []affinity
 
 	many, single *insert
+	upsert       *tableUpsert // of mode=upsert
 }
 
 // insert is a prepared INSERT of a fixed number of rows.
@@ -118,6 +119,9 @@ func (s *tableSink) createTable(ctx context.Context, cols []column) error {
 	for i, c := range cols {
 		defs[i] = strings.TrimSpace(quote(c.Name) + " " + declaration(c))
 	}
+	if s.p.Mode == modeUpsert {
+		defs = append(defs, "unique ("+quoteAll(s.p.keyColumns())+")")
+	}
 	_, err := s.db.exec(ctx, fmt.Sprintf("create table %s (%s)", quote(s.p.DestinationTable), strings.Join(defs, ", ")))
 	return err
 }
@@ -141,7 +145,7 @@ func declaration(c column) string {
 
 // before notes what is there before the first of our rows, so that verify can tell them apart.
 func (s *tableSink) before(ctx context.Context, t *tableInfo, st *state) error {
-	if name := t.rowid(); name != "" {
+	if name := t.rowid(); name != "" && s.p.Mode != modeUpsert {
 		alias := t.rowidColumn()
 		last, err := s.db.int(ctx, "select max("+name+") from "+quote(t.name))
 		if err != nil {
@@ -184,6 +188,11 @@ func (s *tableSink) prepare(ctx context.Context, st *state) error {
 		}
 		s.affinities[i] = affinityOf(column.Decl)
 	}
+	if s.p.Mode == modeUpsert {
+		if s.upsert, err = s.newUpsert(); err != nil {
+			return err
+		}
+	}
 	if s.single, err = s.newInsert(1); err == nil {
 		s.many, err = s.newInsert(max(1, min(rowsPerInsert, maxParameters/len(st.Columns))))
 	}
@@ -220,6 +229,9 @@ func (s *tableSink) normal(v value) value                  { return v }
 func (s *tableSink) write(ctx context.Context, b *batch) ([]refusal, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
+	}
+	if s.upsert != nil {
+		return s.writeUpsert(ctx, b)
 	}
 	var refused []refusal
 	width, n := len(s.columns), b.rows()
@@ -289,6 +301,10 @@ func (s *tableSink) commit(ctx context.Context, st *state) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
+	if s.upsert != nil {
+		st.Table.Replaced = st.Table.Replaced.plus(s.upsert.replaced)
+		s.upsert.replaced = digest{}
+	}
 	if err := s.owner.update(ctx, s.db, st); err != nil {
 		return err
 	}
@@ -316,6 +332,9 @@ func (s *tableSink) close() error {
 		return nil
 	}
 	var errs []error
+	if s.upsert != nil {
+		s.upsert.close()
+	}
 	for _, in := range []*insert{s.single, s.many} {
 		if in != nil {
 			errs = append(errs, in.stmt.Close())
@@ -341,9 +360,9 @@ func (s *tableSink) verify(ctx context.Context, st *state, tick func(int64)) (di
 		return digest{}, errors.Join(err, errTableGone(s.p, t))
 	}
 	rowid := t.rowid()
-	if rowid == "" {
+	if rowid == "" || s.p.Mode == modeUpsert {
 		d, err := s.readBack(ctx, t, st, "", tick)
-		return d.minus(st.Table.Before), err
+		return d.minus(st.Table.Before).plus(st.Table.Replaced), err
 	}
 	low := int64(math.MinInt64)
 	if st.Table.After != nil {
