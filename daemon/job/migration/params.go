@@ -104,7 +104,11 @@ func (p *params) effects() []task.Effect {
 	if p.Mode == modeCreate {
 		return nil
 	}
-	return []task.Effect{{Act: task.ActOverwrite, Path: p.Destination}}
+	path := p.Destination
+	if isPostgres(path) {
+		path += " table " + p.DestinationTable // a yes to one table is none to the others
+	}
+	return []task.Effect{{Act: task.ActOverwrite, Path: path}}
 }
 
 // normalize checks what can be checked without looking at the disk, and fills in the defaults.

@@ -192,8 +192,9 @@ func TestPostgresCrashAnywhere(t *testing.T) {
 		t.Run(tt.source+" to "+tt.destination+" "+tt.mode, func(t *testing.T) {
 			t.Parallel()
 			points := 0
+			s, name := pgDatabase(t)
 			for n := 1; ; n++ {
-				s, name := pgDatabase(t)
+				s.Exec(t, name, "drop schema public cascade", "create schema public")
 				params, got, want := pgCrash(t, s, name, tt.source, tt.destination, tt.mode)
 				l := prepare(t, params)
 				crashAt(l, "", n)

@@ -339,7 +339,10 @@ func (s *Server) Query(t testing.TB, database, sql string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(ctx) }() // a scratch connection
-	results, err := conn.Exec(ctx, "set timezone = 'UTC'; "+sql).ReadAll()
+	if err := conn.Exec(ctx, "set timezone = 'UTC'").Close(); err != nil {
+		t.Fatal(err)
+	}
+	results, err := conn.Exec(ctx, sql).ReadAll()
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
