@@ -122,7 +122,7 @@ func (s *pgSink) canonicalColumn(ctx context.Context, b *batch, i int, rows []in
 	if err := s.conn.exec(ctx, "savepoint durable"); err != nil {
 		return err
 	}
-	res := s.conn.ExecParams(ctx, "select x::"+s.columns[i].decl+"::text from unnest($1::text[]) with ordinality u(x, n) order by n",
+	res := s.conn.ExecParams(ctx, "select x::"+s.columns[i].decl+" from unnest($1::text[]) with ordinality u(x, n) order by n",
 		[][]byte{list}, nil, nil, nil).Read()
 	e, isRecord := refusedRecord(res.Err)
 	switch {

@@ -33,6 +33,7 @@ const patience = time.Minute
 type Server struct {
 	dir, bin string
 	cred     *syscall.Credential
+	settings []string
 	port     int
 
 	mu   sync.Mutex
@@ -80,10 +81,10 @@ func Need(t testing.TB) string {
 	return bin
 }
 
-// New makes a server and starts it. The caller stops it.
-func New(t testing.TB) *Server {
+// New makes a server with settings, as name=value, and starts it. The caller stops it.
+func New(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s := &Server{bin: Need(t)}
+	s := &Server{bin: Need(t), settings: settings}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "pgtest"); err != nil {
 		t.Fatal(err)
@@ -193,6 +194,9 @@ func (s *Server) launch() {
 	defer s.mu.Unlock()
 	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port), "-k", s.dir,
 		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=40", "-c", "shared_buffers=32MB", "-c", "logging_collector=off")
+	for _, set := range s.settings {
+		cmd.Args = append(cmd.Args, "-c", set)
+	}
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Pdeathsig: syscall.SIGQUIT}
 	cmd.Stdout, cmd.Stderr = (*lockedLog)(s), (*lockedLog)(s)

@@ -25,7 +25,7 @@ func Need(t testing.TB) string {
 }
 
 // New skips the test.
-func New(t testing.TB) *Server { t.Helper(); Need(t); return nil }
+func New(t testing.TB, _ ...string) *Server { t.Helper(); Need(t); return nil }
 
 // Own skips the test.
 func Own(t testing.TB) *Server { return New(t) }
