@@ -89,12 +89,13 @@ func TestCIPostgresKills(t *testing.T) {
 	}
 }
 
-// copying waits until a migration copies, and returns how far it is. The test fails if it has ended.
+// copying waits until an attempt has moved on from where it began, so that it has a new checkpoint: three interruptions
+// without one would pause the task. It returns how far it is. The test fails if the task has ended.
 func copying(t *testing.T, dir string, id task.ID) int64 {
 	t.Helper()
 	c := dial(dir, client.Options{})
 	defer closeClient(c)
-	start := int64(-1)
+	var seen []int64
 	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		got, err := c.Get(t.Context(), id.Ref())
 		if err != nil {
@@ -103,10 +104,15 @@ func copying(t *testing.T, dir string, id task.ID) int64 {
 		if got.Status.Terminal() {
 			t.Fatalf("ended before all kills: %s %v", got.Status, got.Error)
 		}
-		if start < 0 {
-			start = got.Progress.Done
+		if got.Phase == task.PhasePaused {
+			if _, err := c.Resume(t.Context(), id.Ref(), ""); err != nil {
+				t.Log(err)
+			}
 		}
-		if got.Progress.Done > start {
+		if n := len(seen); n == 0 || got.Progress.Done > seen[n-1] {
+			seen = append(seen, got.Progress.Done)
+		}
+		if len(seen) == 4 { // what was stored, what the attempt found, and what it made of it
 			return got.Progress.Done
 		}
 	}

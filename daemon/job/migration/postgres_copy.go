@@ -57,7 +57,7 @@ func appendCopy(b []byte, v value) []byte {
 }
 
 func appendEscaped(b []byte, s string) []byte {
-	if strings.IndexAny(s, "\\\n\r\t") < 0 {
+	if !strings.ContainsAny(s, "\\\n\r\t") {
 		return append(b, s...)
 	}
 	for i := range len(s) {

@@ -37,7 +37,7 @@ func TestPostgresServerKilled(t *testing.T) {
 	s := pgtest.Own(t)
 	for i, tt := range pgCrashCases {
 		t.Run(tt.source+" to "+tt.destination+" "+tt.mode, func(t *testing.T) {
-			for n := 1 + i%4; ; n += 9 {
+			for n := 1 + i; ; n += 20 {
 				s.Exec(t, "postgres", "drop schema public cascade", "create schema public")
 				params, got, want := pgCrash(t, s, "postgres", tt.source, tt.destination, tt.mode)
 				l := prepare(t, params)
@@ -54,7 +54,7 @@ func TestPostgresServerKilled(t *testing.T) {
 // TestPostgresCommitLost: the server dies after it has committed, before it says so. The position tells.
 func TestPostgresCommitLost(t *testing.T) {
 	s, name := pgDatabase(t)
-	for n := 1; n <= 8; n++ {
+	for n := 1; n <= 8; n += 3 {
 		s.Exec(t, name, "drop schema public cascade", "create schema public")
 		params, got, want := pgCrash(t, s, name, "csv", "pg", "create")
 		l := prepare(t, params)
