@@ -15,16 +15,21 @@ import (
 // migrationFlags are the parameters of a data_migration that are not its two places: the flag's name
 // and the parameter's.
 var migrationFlags = map[string]string{
-	"records":            "record_count",
-	"batch-size":         "batch_size",
-	"mode":               "mode",
-	"table":              "table",
-	"source-table":       "source_table",
-	"destination-table":  "destination_table",
-	"columns":            "columns",
-	"on-error":           "on_error",
-	"source-format":      "source_format",
-	"destination-format": "destination_format",
+	"records":           "record_count",
+	"batch-size":        "batch_size",
+	"mode":              "mode",
+	"table":             "table",
+	"source-table":      "source_table",
+	"destination-table": "destination_table",
+	"query":             "query",
+	"key":               "key",
+	// A password on a command line can be seen by everybody on the machine: env:NAME and file:PATH cannot.
+	"source-password":      "source_password",
+	"destination-password": "destination_password",
+	"columns":              "columns",
+	"on-error":             "on_error",
+	"source-format":        "source_format",
+	"destination-format":   "destination_format",
 }
 
 func newStartMigration(c *cli) *cobra.Command {
@@ -33,7 +38,9 @@ func newStartMigration(c *cli) *cobra.Command {
 		Use:     "migration SOURCE DESTINATION",
 		Aliases: []string{"data_migration"},
 		Short:   "Move records between files and databases",
-		Long: `Move records between files and databases: CSV, TSV, JSON Lines and SQLite, each to each.
+		Long: `Move records between files and databases: CSV, TSV, JSON Lines, SQLite and PostgreSQL, each to each.
+A place in PostgreSQL is postgres://USER@HOST/DATABASE; --source-password and --destination-password take
+env:NAME or file:PATH (of the daemon), or the password itself, which is kept apart and never shown.
 The format follows from the file's name, else from its content. Every record arrives exactly once,
 whatever happens meanwhile; at the end the destination is read again and compared.`,
 		Example: `  durablectl start migration orders.csv app.db --table orders
@@ -89,15 +96,19 @@ func declareMigration(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Int64("records", 0, "move `N` records at most (default: all)")
 	f.Int("batch-size", 0, "make `N` records durable at a time (default: by time, which is faster)")
-	f.String("mode", "", "create: refuse a destination that exists (default); replace it; or append to it")
+	f.String("mode", "", "create: refuse a destination that exists (default); replace it; append to it; or upsert by --key")
 	f.String("table", "", "table of a database, on either side")
 	f.String("source-table", "", "table to read, where both sides are databases")
 	f.String("destination-table", "", "table to write, where both sides are databases")
+	f.String("query", "", "`SELECT` to read from a database, instead of a table")
+	f.String("key", "", "columns that tell records apart, such as `a,b`: for --mode upsert, and for a --query to go on by")
+	f.String("source-password", "", "password of a database: env:`NAME`, file:PATH, or itself")
+	f.String("destination-password", "", "password of a database: env:`NAME`, file:PATH, or itself")
 	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`")
 	f.String("on-error", "", "a malformed record: fail (default), or skip and count it")
 	f.String("source-format", "", "format of the source: csv, tsv, jsonl, sqlite")
 	f.String("destination-format", "", "format of the destination")
-	offer(cmd, "mode", "create", "replace", "append")
+	offer(cmd, "mode", "create", "replace", "append", "upsert")
 	offer(cmd, "on-error", "fail", "skip")
 	offer(cmd, "source-format", "csv", "tsv", "jsonl", "sqlite")
 	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "sqlite")

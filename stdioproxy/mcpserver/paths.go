@@ -49,5 +49,9 @@ func redact(p string) string {
 	if err != nil {
 		return schemeRE.FindString(p) + "(not a valid URL)"
 	}
+	if q := u.Query(); q.Has("password") {
+		q.Set("password", "xxxxx")
+		u.RawQuery = q.Encode()
+	}
 	return u.Redacted()
 }

@@ -19,11 +19,15 @@ var common = []arg{
 var formats = []string{"csv", "tsv", "jsonl", "sqlite"}
 
 var migrationArgs = append([]arg{
-	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines or SQLite file; absolute path"},
-	{name: "destination_path", typ: argString, required: true, desc: "File to write; format by its extension"},
+	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines or SQLite file, absolute path; or postgres://USER@HOST/DATABASE"},
+	{name: "destination_path", typ: argString, required: true, desc: "File to write, format by its extension; or postgres://..."},
 	{name: "record_count", typ: argInteger, min: 1, desc: "Move at most so many records; default all"},
-	{name: "mode", typ: argString, enum: []string{"create", "replace", "append"}, desc: "create (default) refuses an existing destination"},
-	{name: "table", typ: argString, desc: "SQLite table"},
+	{name: "mode", typ: argString, enum: []string{"create", "replace", "append", "upsert"}, desc: "create (default) refuses an existing destination; upsert needs key"},
+	{name: "table", typ: argString, desc: "Of a database"},
+	{name: "query", typ: argString, desc: "SELECT instead of a source table"},
+	{name: "key", typ: argString, desc: "Columns that identify a record: a,b"},
+	{name: "source_password", typ: argString, desc: "env:NAME, file:PATH (of the daemon) or literal; never shown"},
+	{name: "destination_password", typ: argString},
 	{name: "destination_table", typ: argString, desc: "Where it differs from table"},
 	{name: "source_format", typ: argString, enum: formats, desc: "Default: by extension, then content"},
 	{name: "destination_format", typ: argString, enum: formats},
@@ -36,7 +40,7 @@ func (s *Server) startTools() []tool {
 	return []tool{
 		{
 			name: "start_data_migration", title: "Start data migration", destructive: true, args: migrationArgs,
-			description: "Durable background job: copies records between files and SQLite tables, exactly once, verified at the end. " +
+			description: "Durable background job: copies records between files and tables (SQLite, PostgreSQL), exactly once, verified at the end. " +
 				"Answers at once; the job outlives this session.",
 			run: startMigration,
 		},

@@ -15,8 +15,10 @@ const (
 	typeReal    colType = "real"    // float64
 	typeBoolean colType = "boolean"
 	typeText    colType = "text"
-	typeJSON    colType = "json"  // objects and arrays
-	typeMixed   colType = "mixed" // each value has its own
+	typeJSON    colType = "json"    // objects and arrays
+	typeMixed   colType = "mixed"   // each value has its own
+	typeDecimal colType = "decimal" // of any size; only where the destination has such
+	typeBlob    colType = "blob"
 )
 
 // column is one column of the source, as the survey found it.
@@ -25,6 +27,8 @@ type column struct {
 	Type colType `json:"type,omitempty"`
 	// Decl is the declared type in a SQLite source: carried over to a SQLite destination.
 	Decl string `json:"decl,omitempty"`
+	// PG is the type in a PostgreSQL source: carried over to a PostgreSQL destination.
+	PG string `json:"pg,omitempty"`
 }
 
 // inference finds the narrowest type that keeps every value of a column.
@@ -32,6 +36,10 @@ type inference struct {
 	typ colType
 	// big: an integer was seen that a float64 does not hold, so that integers and floats do not mix.
 	big bool
+	// rich: the destination has decimals of any size and blobs, so that these are types of their own.
+	rich bool
+	// exp: a float was seen that is written with an exponent.
+	exp bool
 }
 
 // text adds a cell of a text file. An empty cell says nothing.
@@ -44,6 +52,9 @@ func (in *inference) text(s string) {
 		in.integer(n, typeText)
 	} else if _, ok := textFloat(s); ok {
 		in.add(typeReal, typeText)
+		in.float(s, typeText)
+	} else if in.rich && textDecimal(s) {
+		in.add(typeDecimal, typeText)
 	} else if s == "true" || s == "false" {
 		in.add(typeBoolean, typeText)
 	} else {
@@ -59,13 +70,26 @@ func (in *inference) value(v value) {
 		in.integer(v, typeMixed)
 	case float64:
 		in.add(typeReal, typeMixed)
+		if in.rich {
+			in.float(formatFloat(v), typeMixed)
+		}
 	case bool:
 		in.add(typeBoolean, typeMixed)
 	case string:
 		in.add(typeText, typeMixed)
 	case document:
 		in.add(typeJSON, typeMixed)
-	case decimal, []byte:
+	case decimal:
+		if in.rich && textDecimal(string(v)) {
+			in.add(typeDecimal, typeMixed)
+			return
+		}
+		in.typ = typeMixed
+	case []byte:
+		if in.rich {
+			in.add(typeBlob, typeMixed)
+			return
+		}
 		in.typ = typeMixed
 	}
 }
@@ -78,8 +102,20 @@ func (in *inference) add(t, fallback colType) {
 	case in.typ == t:
 	case numeric(in.typ) && numeric(t) && !in.big:
 		in.typ = typeReal
+	case in.rich && !in.exp && (numeric(in.typ) || in.typ == typeDecimal) && (numeric(t) || t == typeDecimal):
+		in.typ = typeDecimal
 	default:
 		in.typ = fallback
+	}
+}
+
+// float notes a float that a decimal would not give back as it is written.
+func (in *inference) float(s string, fallback colType) {
+	if in.rich && strings.ContainsAny(s, "eEIN") {
+		in.exp = true
+		if in.typ == typeDecimal {
+			in.typ = fallback
+		}
 	}
 }
 
@@ -88,6 +124,9 @@ func (in *inference) integer(n int64, fallback colType) {
 		in.big = true
 		if in.typ == typeReal {
 			in.typ = fallback
+			if in.rich && !in.exp {
+				in.typ = typeDecimal
+			}
 		}
 	}
 }
@@ -109,6 +148,10 @@ func (c column) cast(s string) value {
 	case typeBoolean:
 		if s == "true" || s == "false" {
 			return s == "true"
+		}
+	case typeDecimal:
+		if s != "" {
+			return decimal(s)
 		}
 	default:
 		return s

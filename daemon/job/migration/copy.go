@@ -255,8 +255,10 @@ func (m *migration) copied(ctx context.Context, st *state, err error) error {
 		}
 		return context.Cause(ctx)
 	}
-	if err := m.unchanged(st); err != nil && !m.source.snapshot() {
-		return err
+	if !m.source.snapshot() {
+		if err := m.unchanged(ctx, st); err != nil {
+			return err
+		}
 	}
 	st.Phase = phaseVerifying
 	return m.save(ctx, st)

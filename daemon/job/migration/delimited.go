@@ -150,6 +150,7 @@ func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, 
 	index, types := make([]int, len(cols)), make([]inference, len(cols))
 	for i, c := range cols {
 		index[i] = indexColumn(r.all, c.Name)
+		types[i].rich = o.rich
 	}
 	found := survey{Columns: cols}
 	err = eachRecord(ctx, o, &found.Records, func() error {

@@ -1,6 +1,6 @@
 // Package migration is the job kind data_migration: it moves records from a CSV, TSV, JSON Lines or
-// SQLite file to any of these, exactly once whatever dies on the way, and proves it by reading the
-// destination back.
+// SQLite file or a PostgreSQL database to any of these, exactly once whatever dies on the way, and proves
+// it by reading the destination back.
 //
 // # Phases
 //
@@ -12,10 +12,31 @@
 //     transaction, so that neither is ever ahead of the other. The position names the attempt that owns
 //     it: an attempt that was overtaken gets job.ErrFenced. It is removed by [Kind.Clean], after the
 //     task's end is durable. Of a failed or cancelled migration, table and position stay for a retry.
+//
 //   - A file destination is written beside its place as NAME.ROOT-ID.part, synced before each
 //     checkpoint, and cut to the checkpoint's length by the next attempt. It is renamed only when it
 //     has been verified; until then what was there before is untouched (mode=append works on a copy).
 //     Of a failed or cancelled migration the .part file stays for a retry.
+//
+//   - A PostgreSQL destination is as a SQLite one; the position lies in the schema of the table. A server
+//     that dies, or a COMMIT whose answer is lost, is a loss of the connection: the attempt connects again
+//     for up to a minute without progress, reads the position and goes on from there. After that it fails
+//     as unavailable, and the task's policy decides. A literal password is gone with the task's end: a
+//     position that a crash just then left in the table _durable_position stays, which harms nobody.
+//
+// A PostgreSQL source is read in one REPEATABLE READ snapshot for each attempt, in the order of its primary
+// key, else of a unique index without NULLs, else of the columns that key names. Another attempt goes on
+// after the last key, once the transaction IDs of the rows have shown that nothing was written meanwhile
+// (of a view or a query: once there are as many rows). Without a key it begins again from zero, with an
+// emptied table; mode=append is refused then. A query of SQLite has a key only where key names one.
+//
+// mode=upsert needs a unique index on exactly the columns of key. What a record replaces is read first and
+// taken off the sum, so that the end is proved as well. While mode=append or upsert is under way, nobody else
+// may write to the table: the proof would fail.
+//
+// Passwords come by the URL, or by source_password and destination_password: env:NAME and file:PATH name one
+// that the daemon reads at each attempt; a literal one is kept apart until the task's end. PGPASSFILE and
+// ~/.pgpass work as they do for psql.
 //
 // mode=replace of a SQLite table drops it in the first transaction: after the survey, but before the
 // copy. A text file that changes between survey and end, or between two attempts, is refused. A SQLite
@@ -26,18 +47,19 @@
 //
 // Between files of the same format, and in general, every value arrives as it was, except:
 //
-//	what                         to CSV, TSV       to JSON Lines     to SQLite
-//	NULL                         empty             null              NULL
-//	key that is not there        empty             not there         NULL
-//	empty cell of CSV, TSV       empty             "", or null in a typed column (both)
-//	boolean                      true, false       true, false       1, 0 in a column BOOLEAN
-//	integer beyond int64         as written        as written        TEXT
-//	number beyond float64        as written        as written        TEXT
-//	other numbers                fewest digits     fewest digits     INTEGER, REAL
-//	object, array                JSON text         as it is          JSON text in a column JSON
-//	blob                         base64            base64            BLOB
-//	infinity                     +Inf, -Inf        "+Inf", "-Inf"    REAL
-//	text that is not UTF-8       byte for byte     malformed record  byte for byte
+//	what                         to CSV, TSV       to JSON Lines     to SQLite               to PostgreSQL
+//	NULL                         empty             null              NULL                    NULL
+//	key that is not there        empty             not there         NULL                    NULL
+//	empty cell of CSV, TSV       empty             "", or null in a typed column (all three)
+//	boolean                      true, false       true, false       1, 0 in BOOLEAN         boolean
+//	integer beyond int64         as written        as written        TEXT                    numeric
+//	number beyond float64        as written        as written        TEXT                    numeric; with an exponent json, text
+//	other numbers                fewest digits     fewest digits     INTEGER, REAL           bigint, double precision
+//	object, array                JSON text         as it is          JSON text in JSON       json
+//	blob                         base64            base64            BLOB                    bytea
+//	infinity                     +Inf, -Inf        "+Inf", "-Inf"    REAL                    double precision
+//	text that is not UTF-8       byte for byte     malformed record  byte for byte           malformed record
+//	text with a NUL byte         byte for byte     as it is          byte for byte           malformed record
 //
 // In words: CSV and TSV have no types and no NULL (encoding/csv does not tell an empty cell from ""),
 // and encoding/csv reads CR LF inside a quoted cell as LF. JSON Lines has no blobs; the order of keys
@@ -45,6 +67,15 @@
 // documents: BOOLEAN and JSON are declared types, and read back by this package as such. A column
 // whose JSON values are of several kinds is declared without a type; in it booleans are 1 and 0.
 // Between SQLite files the declared types come along; keys, indexes and constraints do not.
+//
+// PostgreSQL (13 or newer) as a source gives numeric with all its digits (SQLite: REAL where none is lost,
+// else TEXT), json, jsonb and arrays as JSON (a JSON null as NULL), timestamps as RFC 3339 in UTC, bytea as a
+// blob, and every other type as the server writes it. Between databases of PostgreSQL types and values stay; a
+// type that the destination does not know becomes text. Constraints and indexes do not come along. In a new
+// table 1.50 and numbers of more digits make a column numeric, which keeps them; JSON values of several kinds make
+// it json, in which a string has its quotes. In a table that is there, its types decide: the server itself says how it
+// will give back a timestamp, uuid or jsonb; what would lose digits is malformed; bytea takes base64 or \x and
+// hexadecimal digits; an empty cell of CSV is NULL in all columns but text and bytea.
 //
 // A column of a CSV or TSV file gets a type only where every one of its cells is written back as it
 // was read: 007, +1, 1e5, 1.50 and " 1" make it text. In mode=append a table's declared types decide,
@@ -68,6 +99,13 @@
 // code with a leading zero in the last line. Storing each value by its own type, which SQLite allows,
 // was rejected because it makes a column hold 7 and '007' side by side. The pass costs a tenth of the
 // copy and gives the total that progress needs.
+//
+// PostgreSQL is used by pgconn, the lower half of pgx, without its type system: rows go in by COPY in text
+// format, a savepoint before each batch, and come back as text. Rejected: COPY in binary format, which needs an
+// encoder for each type and takes no unknown one; one COPY for all between two commits, in which the server does not
+// tell which record it refused; cursors, since the protocol streams by itself. The commit's answer may be lost,
+// so that nothing follows from it; only the position counts. What is appended is told apart by a sum of the table
+// before, since PostgreSQL has no rowid.
 //
 // Verification compares counts and the sum of the records' hashes. A sum does not depend on the order
 // (tables have none), is carried over a restart in eight bytes, and can be taken of two halves of a

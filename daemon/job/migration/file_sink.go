@@ -155,6 +155,9 @@ func (c ctxReader) Read(b []byte) (int, error) {
 }
 
 func (s *fileSink) normal(v value) value {
+	if d, ok := v.(decimal); ok {
+		return number(string(d)) // JSON Lines; in the others it is text by now
+	}
 	if text, ok := v.(string); ok && s.p.DestinationFormat.delimited() && strings.Contains(text, "\r\n") {
 		return strings.ReplaceAll(text, "\r\n", "\n") // encoding/csv reads it so
 	}

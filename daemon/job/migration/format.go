@@ -21,6 +21,7 @@ const (
 )
 
 func (f format) delimited() bool { return f == formatCSV || f == formatTSV }
+func (f format) database() bool  { return f == formatSQLite || f == formatPostgres }
 
 func (f format) comma() rune {
 	if f == formatTSV {
@@ -33,6 +34,8 @@ func (f format) validate(name string) error {
 	switch f {
 	case "", formatCSV, formatTSV, formatJSONL, formatSQLite:
 		return nil
+	case formatPostgres:
+		return nil // a URL says it already; Prepare's own parameters come back here
 	case "parquet":
 		return errParquet(name)
 	}

@@ -51,7 +51,7 @@ func (s *jsonSource) survey(ctx context.Context, o surveyOptions) (survey, error
 		return survey{}, err
 	}
 	defer func() { _ = r.close() }() // nothing was written
-	k := keySurvey{path: s.path, index: r.index, chosen: o.columns != nil}
+	k := keySurvey{path: s.path, index: r.index, chosen: o.columns != nil, rich: o.rich}
 	for _, name := range o.columns {
 		k.add(name)
 	}
@@ -74,6 +74,7 @@ func (s *jsonSource) survey(ctx context.Context, o surveyOptions) (survey, error
 // keySurvey collects the keys of JSON records, and the types of their values.
 type keySurvey struct {
 	path   string
+	rich   bool
 	chosen bool // the columns are given: other keys do not matter
 	index  map[string]int
 	cols   []column
@@ -85,7 +86,7 @@ type keySurvey struct {
 func (k *keySurvey) add(name string) {
 	k.index[name] = len(k.cols)
 	k.cols = append(k.cols, column{Name: name})
-	k.types = append(k.types, inference{})
+	k.types = append(k.types, inference{rich: k.rich})
 	k.seen = append(k.seen, true)
 	k.size += len(name)
 }

@@ -19,7 +19,7 @@ import (
 	"durable/ipc/task"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
 
 // line is one line of tasks under test: an engine's part in a migration.
 type line struct {

@@ -32,9 +32,15 @@ type params struct {
 	SourceTable       string   `json:"source_table,omitempty"`
 	DestinationTable  string   `json:"destination_table,omitempty"`
 	Columns           []string `json:"columns,omitempty"`
+	Query             string   `json:"query,omitempty"`
+	Key               string   `json:"key,omitempty"`
 	OnError           onError  `json:"on_error,omitempty"`
 	SourceFormat      format   `json:"source_format,omitempty"`
 	DestinationFormat format   `json:"destination_format,omitempty"`
+
+	SourcePassword      string `json:"source_password,omitempty"`
+	DestinationPassword string `json:"destination_password,omitempty"`
+	secret              passwords
 }
 
 type mode string
@@ -43,6 +49,7 @@ const (
 	modeCreate  mode = "create"
 	modeReplace mode = "replace"
 	modeAppend  mode = "append"
+	modeUpsert  mode = "upsert"
 )
 
 type onError string
@@ -74,7 +81,8 @@ func decodeParams(raw json.RawMessage) (params, error) {
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return p, task.Errorf(task.InvalidArgument, "unknown parameter %s", name).
 			WithHint("data_migration takes source_path, destination_path, record_count, mode, table, source_table, " +
-				"destination_table, columns, on_error, batch_size, source_format and destination_format")
+				"destination_table, query, key, columns, on_error, batch_size, source_format, destination_format, " +
+				"source_password and destination_password")
 	}
 	return p, task.Errorf(task.InvalidArgument, "parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
@@ -96,7 +104,11 @@ func (p *params) effects() []task.Effect {
 	if p.Mode == modeCreate {
 		return nil
 	}
-	return []task.Effect{{Act: task.ActOverwrite, Path: p.Destination}}
+	path := p.Destination
+	if isPostgres(path) {
+		path += " table " + p.DestinationTable // a yes to one table is none to the others
+	}
+	return []task.Effect{{Act: task.ActOverwrite, Path: path}}
 }
 
 // normalize checks what can be checked without looking at the disk, and fills in the defaults.
@@ -111,9 +123,9 @@ func (p *params) normalize() error {
 	switch p.Mode {
 	case "":
 		p.Mode = modeCreate
-	case modeCreate, modeReplace, modeAppend:
+	case modeCreate, modeReplace, modeAppend, modeUpsert:
 	default:
-		return task.Errorf(task.InvalidArgument, "mode: %q, want create, replace or append", string(p.Mode))
+		return task.Errorf(task.InvalidArgument, "mode: %q, want create, replace, append or upsert", string(p.Mode))
 	}
 	switch p.OnError {
 	case "":
@@ -121,6 +133,12 @@ func (p *params) normalize() error {
 	case onErrorFail, onErrorSkip:
 	default:
 		return task.Errorf(task.InvalidArgument, "on_error: %q, want fail or skip", string(p.OnError))
+	}
+	if err := p.hidePasswords(); err != nil {
+		return err
+	}
+	if err := p.checkKey(); err != nil {
+		return err
 	}
 	return p.normalizePaths()
 }
@@ -160,6 +178,9 @@ func absolute(name, path string) (string, error) {
 	case strings.ContainsRune(path, 0):
 		return "", task.Errorf(task.InvalidArgument, "%s: holds a NUL byte", name)
 	}
+	if isPostgres(path) {
+		return path, nil
+	}
 	if scheme, _, ok := strings.Cut(path, "://"); ok && len(scheme) > 1 {
 		return "", refuseURL(name, strings.ToLower(scheme), path)
 	}
@@ -179,9 +200,6 @@ func absolute(name, path string) (string, error) {
 
 func refuseURL(name, scheme, path string) error {
 	switch scheme {
-	case "postgres", "postgresql":
-		return task.Errorf(task.Unimplemented, "%s: PostgreSQL is not supported yet", name).
-			WithHint("export the table to CSV (psql: \\copy ... csv header) and migrate that")
 	case "file", "sqlite", "sqlite3":
 		hint := "give the plain path"
 		if u, err := url.Parse(path); err == nil && filepath.IsAbs(u.Path) {
@@ -190,7 +208,7 @@ func refuseURL(name, scheme, path string) error {
 		return task.Errorf(task.InvalidArgument, "%s: a %s URL", name, scheme).WithHint("%s", hint)
 	}
 	return task.Errorf(task.Unimplemented, "%s: %s URLs are not supported", name, scheme).
-		WithHint("migrations move between CSV, TSV, JSON Lines and SQLite files")
+		WithHint("migrations move between CSV, TSV, JSON Lines and SQLite files and PostgreSQL (postgres://...)")
 }
 
 // limit returns how many records to migrate at most.
@@ -203,7 +221,7 @@ func (p *params) limit() int64 {
 
 // title is what the task is called unless the caller says otherwise.
 func (p *params) title() string {
-	return filepath.Base(p.Source) + " -> " + filepath.Base(p.Destination)
+	return label(p.Source, p.SourceTable) + " -> " + label(p.Destination, p.DestinationTable)
 }
 
 // batchSize is how many records are handed to the destination at once. A batch_size that was asked for is also

@@ -26,6 +26,9 @@ func (p *params) check(ctx context.Context) error {
 	if err := p.checkTable(ctx); err != nil {
 		return err
 	}
+	if err := p.checkModes(ctx); err != nil {
+		return err
+	}
 	cols, err := newSource(p).header(ctx)
 	if err != nil || cols == nil {
 		return err
@@ -35,6 +38,10 @@ func (p *params) check(ctx context.Context) error {
 }
 
 func (p *params) checkSource() error {
+	if isPostgres(p.Source) {
+		p.SourceFormat = formatPostgres
+		return nil
+	}
 	info, err := os.Stat(p.Source)
 	if err != nil {
 		if strings.ContainsAny(p.Source, "*?[") && errors.Is(err, fs.ErrNotExist) {
@@ -70,6 +77,10 @@ func regular(info fs.FileInfo, what, path string) error {
 }
 
 func (p *params) checkDestination() error {
+	if isPostgres(p.Destination) {
+		p.DestinationFormat = formatPostgres
+		return nil
+	}
 	if err := checkFolder(filepath.Dir(p.Destination)); err != nil {
 		return err
 	}
@@ -133,16 +144,19 @@ func (p *params) checkExisting(info fs.FileInfo) ([]byte, error) {
 
 // resolveTables fills in which table is read and which is written.
 func (p *params) resolveTables(ctx context.Context) error {
-	reads, writes := p.SourceFormat == formatSQLite, p.DestinationFormat == formatSQLite
+	reads, writes := p.SourceFormat.database(), p.DestinationFormat.database()
 	switch {
 	case p.Table != "" && !reads && !writes:
-		return task.Errorf(task.InvalidArgument, "table: neither source nor destination is a SQLite database")
+		return task.Errorf(task.InvalidArgument, "table: neither source nor destination is a database")
 	case p.SourceTable != "" && !reads:
-		return task.Errorf(task.InvalidArgument, "source_table: the source is %s, not SQLite", p.SourceFormat)
+		return task.Errorf(task.InvalidArgument, "source_table: the source is %s, no database", p.SourceFormat)
 	case p.DestinationTable != "" && !writes:
-		return task.Errorf(task.InvalidArgument, "destination_table: the destination is %s, not SQLite", p.DestinationFormat)
+		return task.Errorf(task.InvalidArgument, "destination_table: the destination is %s, no database", p.DestinationFormat)
 	}
-	if reads {
+	if p.Query != "" && !reads {
+		return task.Errorf(task.InvalidArgument, "query: the source is %s, no database", p.SourceFormat)
+	}
+	if reads && p.Query == "" {
 		p.SourceTable = first(p.SourceTable, p.Table)
 		if p.SourceTable == "" {
 			if err := p.onlyTable(ctx); err != nil {
@@ -152,7 +166,15 @@ func (p *params) resolveTables(ctx context.Context) error {
 	}
 	if writes {
 		stem := strings.TrimSuffix(filepath.Base(p.Source), filepath.Ext(p.Source))
-		p.DestinationTable = first(p.DestinationTable, p.Table, p.SourceTable, stem)
+		if p.DestinationFormat == formatPostgres {
+			stem = dotless(stem)
+		}
+		if p.Query != "" || isPostgres(p.Source) {
+			stem = ""
+		}
+		if p.DestinationTable = first(p.DestinationTable, p.Table, p.SourceTable, stem); p.DestinationTable == "" {
+			return task.Errorf(task.InvalidArgument, "destination_table: missing").WithHint("a query has no name that the table could be called by")
+		}
 		lower := strings.ToLower(p.DestinationTable)
 		if strings.HasPrefix(lower, "sqlite_") || lower == positionTable || strings.ContainsRune(lower, 0) {
 			return task.Errorf(task.InvalidArgument, "destination table %q: the name is reserved", p.DestinationTable).
@@ -173,12 +195,8 @@ func first(names ...string) string {
 }
 
 func (p *params) onlyTable(ctx context.Context) error {
-	db, err := openDatabase(ctx, "source", p.Source, readOnly)
+	names, err := p.sourceTables(ctx)
 	if err != nil {
-		return err
-	}
-	names, err := db.tables(ctx)
-	if err = errors.Join(err, db.close()); err != nil {
 		return err
 	}
 	switch len(names) {
@@ -192,8 +210,29 @@ func (p *params) onlyTable(ctx context.Context) error {
 		WithHint("name one with table")
 }
 
+// sourceTables names the tables of the source.
+func (p *params) sourceTables(ctx context.Context) ([]string, error) {
+	if p.SourceFormat == formatPostgres {
+		conn, err := p.connectSource(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer conn.close()
+		return conn.tables(ctx)
+	}
+	db, err := openDatabase(ctx, "source", p.Source, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	names, err := db.tables(ctx)
+	return names, errors.Join(err, db.close())
+}
+
 // checkTable refuses a destination table that the mode does not allow.
 func (p *params) checkTable(ctx context.Context) error {
+	if p.DestinationFormat == formatPostgres {
+		return p.checkPostgres(ctx)
+	}
 	t, err := p.destinationTable(ctx)
 	switch {
 	case err != nil || t == nil:
@@ -250,8 +289,11 @@ func (p *params) arrange(ctx context.Context, all []column) ([]column, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.DestinationFormat == formatSQLite {
+	switch p.DestinationFormat {
+	case formatSQLite:
 		return cols, p.fitTable(ctx, cols)
+	case formatPostgres:
+		return cols, p.fitPostgres(ctx, cols)
 	}
 	if p.Mode == modeAppend && p.DestinationFormat.delimited() {
 		return p.fitHeader(ctx, cols)
@@ -266,10 +308,13 @@ func (p *params) fitTable(ctx context.Context, cols []column) error {
 				WithHint("choose one of them with columns, or rename one in the source")
 		}
 	}
-	if p.Mode != modeAppend {
+	if p.Mode != modeAppend && p.Mode != modeUpsert {
 		return nil
 	}
 	t, err := p.destinationTable(ctx)
+	if err == nil && p.Mode == modeUpsert {
+		err = p.fitUpsert(ctx, cols, t)
+	}
 	if err != nil || t == nil {
 		return err
 	}

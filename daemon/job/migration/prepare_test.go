@@ -73,7 +73,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{"gzip", paths(file("a.csv.gz", "\x1f\x8b"), out), task.Unimplemented, []string{"gunzip"}},
 		{"gzip in disguise", paths(file("gz.csv", "\x1f\x8b\x08"), out), task.Unimplemented, []string{"compressed"}},
 		{"parquet", paths(csv, filepath.Join(dir, "o.parquet")), task.Unimplemented, []string{"Parquet"}},
-		{"postgres", paths(csv, "postgres://u:secret@h/db"), task.Unimplemented, []string{"PostgreSQL"}},
+		{"another server", paths(csv, "mysql://u:secret@h/db"), task.Unimplemented, []string{"mysql"}},
 		{"mysql", paths("mysql://h/db", out), task.Unimplemented, []string{"mysql"}},
 		{"file URL", paths("file://"+csv, out), task.InvalidArgument, []string{"plain path: " + csv}},
 		{"pattern", paths(filepath.Join(dir, "z*.csv"), out), task.Unimplemented, []string{"patterns"}},
@@ -94,7 +94,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{"absurd count", paths(csv, out, "record_count", int64(1e15)), task.InvalidArgument, []string{"record_count"}},
 		{"count as text", paths(csv, out, "record_count", "many"), task.InvalidArgument, []string{"record_count", "whole number"}},
 		{"absurd batch", paths(csv, out, "batch_size", 1e9), task.InvalidArgument, []string{"batch_size"}},
-		{"mode", paths(csv, out, "mode", "upsert"), task.InvalidArgument, []string{`"upsert"`, "create, replace or append"}},
+		{"mode", paths(csv, out, "mode", "merge"), task.InvalidArgument, []string{`"merge"`, "create, replace, append or upsert"}},
 		{"on_error", paths(csv, out, "on_error", "ignore"), task.InvalidArgument, []string{`"ignore"`}},
 		{"format", paths(csv, out, "source_format", "xml"), task.InvalidArgument, []string{`"xml"`}},
 		{"unknown parameter", paths(csv, out, "recordcount", 1), task.InvalidArgument, []string{`unknown parameter "recordcount"`, "record_count"}},
@@ -203,7 +203,8 @@ func TestSchema(t *testing.T) {
 	}
 	var full params
 	raw := `{"source_path":"s","destination_path":"d","record_count":1,"batch_size":1,"mode":"create","table":"t",
-		"source_table":"t","destination_table":"t","columns":["c"],"on_error":"fail","source_format":"csv","destination_format":"csv"}`
+		"source_table":"t","destination_table":"t","columns":["c"],"on_error":"fail","source_format":"csv","destination_format":"csv",
+		"query":"q","key":"k","source_password":"p","destination_password":"p"}`
 	if err := json.Unmarshal([]byte(raw), &full); err != nil {
 		t.Fatal(err)
 	}

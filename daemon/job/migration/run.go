@@ -20,6 +20,8 @@ type migration struct {
 	hook func(string) error
 
 	commitEvery time.Duration
+	patience    time.Duration
+	commits     int // of this attempt
 
 	source source
 	sink   sink
@@ -34,6 +36,9 @@ func (m *migration) run(ctx context.Context) (_ *result, err error) {
 	m.started = time.Now()
 	m.source, m.sink = newSource(&m.p), m.newSink()
 	defer func() { err = errors.Join(err, m.sink.close()) }()
+	if s, ok := m.source.(interface{ close() }); ok {
+		defer s.close()
+	}
 	st, resumed, err := m.position(ctx)
 	if err != nil {
 		return nil, err
@@ -84,7 +89,10 @@ func (m *migration) position(ctx context.Context) (*state, int64, error) {
 		return st, 0, err
 	}
 	if st.Phase == phaseCopying {
-		if err := m.unchanged(st); err != nil {
+		if again, err := m.fromZero(ctx, st); err != nil || again {
+			return st, 0, err
+		}
+		if err := m.unchanged(ctx, st); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -102,10 +110,15 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 	if st.Source, err = m.source.fingerprint(); err != nil {
 		return nil, err
 	}
-	m.j.Logf("%s (%s, %s) -> %s (%s, %s)", m.p.Source, m.p.SourceFormat, humanize.IBytes(uint64(st.Source.Size)),
+	size := humanize.IBytes(uint64(st.Source.Size))
+	if m.p.SourceFormat == formatPostgres {
+		size = humanize.Comma(st.Source.Rows) + " rows"
+	}
+	m.j.Logf("%s (%s, %s) -> %s (%s, %s)", m.p.Source, m.p.SourceFormat, size,
 		m.p.Destination, m.p.DestinationFormat, m.p.Mode)
 	found, err := m.source.survey(ctx, surveyOptions{
 		columns: m.p.Columns, limit: m.p.limit(), types: !m.p.DestinationFormat.delimited(),
+		rich: m.p.DestinationFormat == formatPostgres,
 		bad: func(e *rowError) error {
 			if m.p.OnError == onErrorFail {
 				return e.fatal(m.p.Source)
@@ -140,7 +153,12 @@ func describe(cols []column) string {
 }
 
 // unchanged refuses a source that is no longer what the records so far came from.
-func (m *migration) unchanged(st *state) error {
+func (m *migration) unchanged(ctx context.Context, st *state) error {
+	if s, ok := m.source.(interface {
+		unchanged(context.Context, *state) error
+	}); ok {
+		return s.unchanged(ctx, st)
+	}
 	now, err := m.source.fingerprint()
 	if err == nil && now != st.Source {
 		err = errSourceChanged(m.p.Source)
@@ -159,6 +177,7 @@ func (m *migration) save(ctx context.Context, st *state) error {
 	if err := m.sink.commit(ctx, st); err != nil {
 		return err
 	}
+	m.commits++
 	return m.checkpoint(st)
 }
 

@@ -40,6 +40,9 @@ type refusal struct {
 }
 
 func (m *migration) newSink() sink {
+	if m.p.DestinationFormat == formatPostgres {
+		return &pgSink{p: &m.p, owner: owner{m.j.RootID(), m.j.ID(), m.j.Attempt()}, hook: m.hook}
+	}
 	if m.p.DestinationFormat == formatSQLite {
 		return &tableSink{p: &m.p, owner: owner{m.j.RootID(), m.j.ID(), m.j.Attempt()}, hook: m.hook}
 	}

@@ -52,6 +52,7 @@ type surveyOptions struct {
 	columns []string // chosen columns; nil: all
 	limit   int64    // records
 	types   bool     // infer the types
+	rich    bool     // the destination has decimals and blobs
 	// bad is called for a record that cannot be read; its error ends the survey.
 	bad func(*rowError) error
 	// tick is called now and then with the number of records so far.
@@ -82,6 +83,9 @@ type fingerprint struct {
 	Ends    uint64 `json:"ends,string"`
 	// WAL is the size and time of a SQLite source's write-ahead log, 0 without one.
 	WAL int64 `json:"wal,omitempty"`
+	// Rows and Snapshot are those of a PostgreSQL source.
+	Rows     int64  `json:"rows,omitempty"`
+	Snapshot string `json:"snapshot,omitempty"`
 }
 
 // endsLen is how much of a file's beginning and of its end is hashed.
@@ -107,8 +111,10 @@ func fileFingerprint(path string) (fingerprint, error) {
 
 func newSource(p *params) source {
 	switch p.SourceFormat {
+	case formatPostgres:
+		return &pgSource{p: p}
 	case formatSQLite:
-		return &tableSource{path: p.Source, table: p.SourceTable}
+		return &tableSource{path: p.Source, table: p.SourceTable, query: p.Query, key: p.Key}
 	case formatJSONL:
 		return &jsonSource{path: p.Source}
 	}

@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"durable/ipc/task"
 )
 
@@ -26,6 +24,7 @@ type tableSink struct {
 	affinities []affinity
 
 	many, single *insert
+	upsert       *tableUpsert // of mode=upsert
 }
 
 // insert is a prepared INSERT of a fixed number of rows.
@@ -118,6 +117,9 @@ func (s *tableSink) createTable(ctx context.Context, cols []column) error {
 	for i, c := range cols {
 		defs[i] = strings.TrimSpace(quote(c.Name) + " " + declaration(c))
 	}
+	if s.p.Mode == modeUpsert {
+		defs = append(defs, "unique ("+quoteAll(s.p.keyColumns())+")")
+	}
 	_, err := s.db.exec(ctx, fmt.Sprintf("create table %s (%s)", quote(s.p.DestinationTable), strings.Join(defs, ", ")))
 	return err
 }
@@ -141,7 +143,7 @@ func declaration(c column) string {
 
 // before notes what is there before the first of our rows, so that verify can tell them apart.
 func (s *tableSink) before(ctx context.Context, t *tableInfo, st *state) error {
-	if name := t.rowid(); name != "" {
+	if name := t.rowid(); name != "" && s.p.Mode != modeUpsert {
 		alias := t.rowidColumn()
 		last, err := s.db.int(ctx, "select max("+name+") from "+quote(t.name))
 		if err != nil {
@@ -184,6 +186,11 @@ func (s *tableSink) prepare(ctx context.Context, st *state) error {
 		}
 		s.affinities[i] = affinityOf(column.Decl)
 	}
+	if s.p.Mode == modeUpsert {
+		if s.upsert, err = s.newUpsert(); err != nil {
+			return err
+		}
+	}
 	if s.single, err = s.newInsert(1); err == nil {
 		s.many, err = s.newInsert(max(1, min(rowsPerInsert, maxParameters/len(st.Columns))))
 	}
@@ -220,6 +227,9 @@ func (s *tableSink) normal(v value) value                  { return v }
 func (s *tableSink) write(ctx context.Context, b *batch) ([]refusal, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
+	}
+	if s.upsert != nil {
+		return s.writeUpsert(ctx, b)
 	}
 	var refused []refusal
 	width, n := len(s.columns), b.rows()
@@ -289,6 +299,10 @@ func (s *tableSink) commit(ctx context.Context, st *state) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
+	if s.upsert != nil {
+		st.Table.Replaced = st.Table.Replaced.plus(s.upsert.replaced)
+		s.upsert.replaced = digest{}
+	}
 	if err := s.owner.update(ctx, s.db, st); err != nil {
 		return err
 	}
@@ -316,6 +330,9 @@ func (s *tableSink) close() error {
 		return nil
 	}
 	var errs []error
+	if s.upsert != nil {
+		s.upsert.close()
+	}
 	for _, in := range []*insert{s.single, s.many} {
 		if in != nil {
 			errs = append(errs, in.stmt.Close())
@@ -328,66 +345,4 @@ func (s *tableSink) close() error {
 	errs = append(errs, s.db.close())
 	s.db = nil
 	return errors.Join(errs...)
-}
-
-// verifyReaders is how many connections read a table back at the same time.
-const verifyReaders = 2
-
-// verify reads our rows back over connections of its own. Parts of the rowids are read side by side:
-// the digest does not depend on the order.
-func (s *tableSink) verify(ctx context.Context, st *state, tick func(int64)) (digest, error) {
-	t, err := s.db.table(ctx, s.p.DestinationTable)
-	if err != nil || t == nil {
-		return digest{}, errors.Join(err, errTableGone(s.p, t))
-	}
-	rowid := t.rowid()
-	if rowid == "" {
-		d, err := s.readBack(ctx, t, st, "", tick)
-		return d.minus(st.Table.Before), err
-	}
-	low := int64(math.MinInt64)
-	if st.Table.After != nil {
-		low = *st.Table.After + 1
-	}
-	row, err := s.db.one(ctx, fmt.Sprintf("select min(%s), max(%s) from %s where %s >= %d", rowid, rowid, quote(t.name), rowid, low))
-	if err != nil || row[0] == nil {
-		return digest{}.minus(st.Table.Before), err
-	}
-	ranges := split(row[0].(int64), row[1].(int64), verifyReaders)
-	parts := make([]digest, len(ranges))
-	ticks := sharedTick(len(ranges), tick)
-	g, ctx := errgroup.WithContext(ctx)
-	for i, r := range ranges {
-		where := fmt.Sprintf(" where %s between %d and %d", rowid, r[0], r[1])
-		g.Go(func() (err error) {
-			parts[i], err = s.readBack(ctx, t, st, where, func(n int64) { ticks(i, n) })
-			return err
-		})
-	}
-	err = g.Wait()
-	var d digest
-	for _, part := range parts {
-		d = d.plus(part)
-	}
-	return d.minus(st.Table.Before), err
-}
-
-func (s *tableSink) readBack(ctx context.Context, t *tableInfo, st *state, where string, tick func(int64)) (digest, error) {
-	db, err := openDatabase(ctx, "destination", s.p.Destination, readOnly)
-	if err != nil {
-		return digest{}, err
-	}
-	defer func() { _ = db.close() }() // a reader
-	return db.digest(ctx, t, st.Columns, where, tick)
-}
-
-// digest sums up cols of the rows of t that where lets through.
-func (db *database) digest(ctx context.Context, t *tableInfo, cols []column, where string, tick func(int64)) (digest, error) {
-	rows, err := db.query(ctx, "select "+selectList(cols)+" from "+quote(t.name)+where)
-	if err != nil {
-		return digest{}, err
-	}
-	r := &tableReader{db: db, rows: rows, row: make([]driver.Value, len(cols))}
-	defer func() { _ = rows.Close() }() // a reader
-	return sum(ctx, r, len(cols), tick)
 }

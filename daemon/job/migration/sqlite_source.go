@@ -14,7 +14,7 @@ import (
 
 // tableSource is a table of a SQLite file, read in the order of its key in one read transaction: one
 // state of the table for the whole attempt, whatever others write meanwhile.
-type tableSource struct{ path, table string }
+type tableSource struct{ path, table, query, key string }
 
 func (s *tableSource) snapshot() bool { return true }
 
@@ -56,6 +56,14 @@ func (s *tableSource) describe(ctx context.Context) (*database, *tableInfo, erro
 	db, err := openDatabase(ctx, "source", s.path, readOnly)
 	if err != nil {
 		return nil, nil, err
+	}
+	if s.query != "" {
+		t, err := db.described(ctx, s.query)
+		if err != nil {
+			_ = db.close() // the first error counts
+			return nil, nil, err
+		}
+		return db, t, nil
 	}
 	t, err := db.table(ctx, s.table)
 	if err == nil && t == nil {
@@ -112,12 +120,18 @@ func (s *tableSource) survey(ctx context.Context, o surveyOptions) (survey, erro
 	if err != nil {
 		return survey{}, err
 	}
-	db, t, err := s.describe(ctx)
+	db, _, err := s.describe(ctx)
 	if err != nil {
 		return survey{}, err
 	}
 	defer func() { _ = db.close() }() // a reader
-	n, err := db.int(ctx, "select count(*) from "+quote(t.name))
+	n, err := db.int(ctx, "select count(*) from "+s.from())
+	if err == nil {
+		err = s.checkKey(ctx, db)
+	}
+	if err == nil && o.rich {
+		err = s.inferTypes(ctx, cols, o)
+	}
 	return survey{Columns: cols, Records: min(n, o.limit)}, err
 }
 
@@ -126,10 +140,10 @@ func (s *tableSource) open(ctx context.Context, cols []column, at position) (rea
 	if err != nil {
 		return nil, err
 	}
-	key, err := t.keyColumns(s.path)
+	key, err := s.keyOf(t)
 	if err == nil {
 		var rows driver.Rows
-		if rows, err = db.scan(ctx, t, key, cols, at.Key); err == nil {
+		if rows, err = db.scan(ctx, s.from(), key, cols, at.Key); err == nil {
 			return &tableReader{db: db, rows: rows, keys: len(key), pos: at,
 				row: make([]driver.Value, len(key)+len(cols))}, nil
 		}
@@ -162,13 +176,16 @@ func (t *tableInfo) keyColumns(path string) ([]string, error) {
 	return key, nil
 }
 
-// scan reads cols of t in the order of key, after the row with key values after.
-func (db *database) scan(ctx context.Context, t *tableInfo, key []string, cols []column, after []keyPart) (driver.Rows, error) {
+// scan reads cols of a table or query in the order of key, after the row with key values after.
+func (db *database) scan(ctx context.Context, from string, key []string, cols []column, after []keyPart) (driver.Rows, error) {
 	plus := make([]string, len(key))
 	for i, k := range key {
 		plus[i] = "+" + k
 	}
-	query := fmt.Sprintf("select %s, %s from %s", strings.Join(plus, ", "), selectList(cols), quote(t.name))
+	query := fmt.Sprintf("select %s from %s", strings.Join(append(plus, selectList(cols)), ", "), from)
+	if len(key) == 0 {
+		return db.query(ctx, query)
+	}
 	var args []value
 	if len(after) > 0 {
 		marks := strings.TrimSuffix(strings.Repeat("?, ", len(key)), ", ")

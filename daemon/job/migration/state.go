@@ -54,6 +54,8 @@ type tableState struct {
 	After *int64 `json:"after,omitempty"`
 	// Before stands for what a table without such a rowid held.
 	Before digest `json:"before,omitzero"`
+	// Replaced stands for the records of the table that mode=upsert has replaced, ours among them.
+	Replaced digest `json:"replaced,omitzero"`
 }
 
 // skip is one record left out.
