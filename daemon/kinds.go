@@ -16,9 +16,14 @@ import (
 	"durable/ipc/socket"
 )
 
-// Kinds returns the kinds that are built in and need nothing of a daemon. Each daemon has the kinds besides that run programs.
+// Kinds returns the kinds that are built in and need nothing of a daemon. Each daemon has [ProgramKinds] besides.
 func Kinds() []job.Kind {
 	return []job.Kind{migration.New(), noop.Kind{}}
+}
+
+// ProgramKinds returns the kinds that are built in and run programs.
+func ProgramKinds(opts command.Options) []job.Kind {
+	return []job.Kind{command.New(opts), batch.New(opts), training.New(opts)}
 }
 
 // spareFolder, in the state folder, becomes the folder of the next command's attempt.
@@ -35,7 +40,7 @@ func (d *Daemon) settings(watcher command.Watcher) *settings {
 		// durablectl's own files.
 		Home: os.Getenv(socket.EnvHome), Socket: d.cfg.Paths.Socket,
 	}
-	set.cfg.Kinds = append([]job.Kind{command.New(opts), batch.New(opts), training.New(opts)}, d.cfg.Kinds...)
+	set.cfg.Kinds = append(ProgramKinds(opts), d.cfg.Kinds...)
 	if set.cfg.Template == nil {
 		set.cfg.Template = func(k config.Kind) (job.Kind, error) { return command.NewTemplate(k, opts) }
 	}

@@ -87,7 +87,7 @@ func openEngine(t *testing.T, dir string) (task.Service, func()) {
 		t.Fatal(err)
 	}
 	e := engine.New(engine.Config{
-		Store: st, Kinds: append(daemon.Kinds(), commandkind.New(commandkind.Options{})), TasksDir: filepath.Join(dir, "tasks"), StopGrace: 5 * time.Second,
+		Store: st, Kinds: append(daemon.Kinds(), daemon.ProgramKinds(commandkind.Options{})...), TasksDir: filepath.Join(dir, "tasks"), StopGrace: 5 * time.Second,
 		Identity: engine.Identity{Version: task.Version(), Lives: task.LivesForeground, Paths: task.Paths{State: dir}},
 	})
 	eng.Store(e)

@@ -105,11 +105,13 @@ func (s *settings) reload(context.Context) (kinds []job.Kind, changed []string, 
 	}{
 		{"policy", before.Policy, next.Policy}, {"environment", before.Environment, next.Environment},
 		{"retention", before.Retention, next.Retention}, {"kinds", before.Kinds, next.Kinds},
-		{"http (from the next start on: durablectl restart)", before.HTTP, next.HTTP},
 	} {
 		if unknown || !reflect.DeepEqual(section.old, section.new) {
 			changed = append(changed, section.name)
 		}
+	}
+	if !reflect.DeepEqual(before.HTTP, next.HTTP) { // not in force with a configuration that could not be read
+		changed = append(changed, "http (from the next start on: durablectl restart)")
 	}
 	s.policy.Load(next.Policy)
 	s.env.Load(next.Environment) // in any case: the user's profile may have changed

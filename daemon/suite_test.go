@@ -14,8 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"durable/daemon/job/batch"
 	commandkind "durable/daemon/job/command"
 	"durable/daemon/job/noop"
+	"durable/daemon/job/training"
 	"durable/ipc/task"
 )
 
@@ -323,7 +325,7 @@ func TestInfo(t *testing.T) {
 				r.Errorf("%s: the schema is no JSON", k.Name)
 			}
 		}
-		if diff := cmp.Diff([]string{commandkind.Name, migrationKind, noop.Name}, names); diff != "" {
+		if diff := cmp.Diff([]string{batch.Name, commandkind.Name, migrationKind, training.Name, noop.Name}, names); diff != "" {
 			r.Error(diff)
 		}
 	})

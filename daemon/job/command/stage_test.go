@@ -79,6 +79,7 @@ func (p *program) Wait(ctx context.Context) (shim.Exit, error) {
 	}
 	if p.deaf {
 		<-p.end
+		return p.exit, p.err // never the context, which may be done too
 	}
 	select {
 	case <-p.end:
