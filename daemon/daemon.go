@@ -136,6 +136,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 
 func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) *engine.Engine {
 	host, _ := os.Hostname() // a name for people; none is no reason not to start
+	makeTasks(d.cfg.Paths.Tasks)
 	return engine.New(engine.Config{
 		Store: st, Kinds: set.start(), TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
 		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook, Watcher: watcher,
@@ -269,6 +270,13 @@ func prepareState(dir string) error {
 		return task.Errorf(task.FailedPrecondition, "state folder %s: not a folder", dir).WithHint("%s", hint)
 	}
 	return nil
+}
+
+// makeTasks makes the folder of the tasks' folders, if it can: on a full disk a daemon starts too, and who needs the folder makes it.
+func makeTasks(dir string) {
+	if os.MkdirAll(dir, 0o700) == nil {
+		spread(dir)
+	}
 }
 
 // Of a daemon that leaves, or was killed, the socket goes before the lock. Who is started in between waits

@@ -157,7 +157,11 @@ func (e *Engine) claim(ctx context.Context, free int) (claimed []store.Record, m
 				claimed = append(claimed, *rec)
 				if attempt := strconv.Itoa(rec.Task.Attempt); rec.Survives {
 					// Beside the commit, because a program waits for it. If that fails, the next attempt has the number.
-					making.Go(func() { _, _ = e.folder(id, attempt) })
+					making.Go(func() {
+						for _, name := range []string{attempt, workFolder, artifactsFolder} {
+							_, _ = e.folder(id, name)
+						}
+					})
 				}
 			}
 		}

@@ -31,28 +31,27 @@ type Spare struct {
 	closed bool
 }
 
-// take furnishes dir, which is empty, and returns the holder that waits, if it is what path would start now; else nil. What is still being
-// made is not waited for.
-func (s *Spare) take(path, dir string) *held {
+// take furnishes dir, if it is empty and there is a folder to put in its place, and returns the holder that waits, if it is what path would
+// start now; else nil. What is still being made is not waited for.
+func (s *Spare) take(path, dir string) (h *held, furnished bool) {
 	if s == nil || !s.mu.TryLock() {
-		return nil
+		return nil, false
 	}
 	defer s.mu.Unlock()
 	if s.folder {
 		s.folder = false
-		_ = replaceFolder(s.Dir, dir) // it has something in it: the files are made there, as ever
+		furnished = replaceFolder(s.Dir, dir) == nil
 	}
-	h := s.h
-	if h == nil {
-		return nil
+	if h = s.h; h == nil {
+		return nil, furnished
 	}
 	if !sameFile(s.file, path) || h.child.gone() {
 		s.dismiss()
-		return nil
+		return nil, furnished
 	}
 	s.h = nil
 	s.timer.Stop()
-	return h
+	return h, furnished
 }
 
 // sameFile reports whether path is the file that it was: an upgrade puts another in its place.

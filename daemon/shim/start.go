@@ -40,12 +40,15 @@ func (l Launcher) Start(ctx context.Context, dir string, spec func() (Spec, erro
 	if err != nil {
 		return nil, err
 	}
-	h, err := l.holder(path, dir)
+	h, furnished, err := l.holder(path, dir)
 	if err != nil {
 		return nil, task.Errorf(task.Unavailable, "start %s: %w: %w", path, err, ErrNotExecuted)
 	}
 	l.hook(PointSpawned)
-	s, err := h.prepare(dir, spec)
+	if !furnished {
+		protocol.Furnish(dir) // while the holder's process comes up
+	}
+	s, err := h.prepare(spec)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrNotExecuted)
 	}
@@ -62,15 +65,17 @@ func (l Launcher) Start(ctx context.Context, dir string, spec func() (Spec, erro
 	return p, err
 }
 
-// holder returns one for dir that waits for its spec: the spare, or a new one.
-func (l Launcher) holder(path, dir string) (*held, error) {
-	if h := l.Spare.take(path, dir); h != nil {
+// holder returns one for dir that waits for its spec, the spare or a new one, and whether dir has its files already.
+func (l Launcher) holder(path, dir string) (*held, bool, error) {
+	h, furnished := l.Spare.take(path, dir)
+	if h != nil {
 		if h.hand(dir) {
-			return h, nil
+			return h, furnished, nil
 		}
 		h.abandon()
 	}
-	return spawn(path, dir)
+	h, err := spawn(path, dir)
+	return h, furnished, err
 }
 
 // errSpareGone: a spare has died before it started anything.
@@ -171,9 +176,8 @@ func spawn(path, arg string) (*held, error) {
 	return &held{child: c, in: in, out: out}, nil
 }
 
-// prepare does, while the holder's process comes up, what can be done without it: makes its files, and calls spec. Without one, be it for a panic, the holder is ended: it would wait for it.
-func (h *held) prepare(dir string, spec func() (Spec, error)) (s Spec, err error) {
-	protocol.Furnish(dir)
+// prepare calls spec while the holder's process comes up. Without a spec, be it for a panic, the holder is ended: it would wait for it.
+func (h *held) prepare(spec func() (Spec, error)) (s Spec, err error) {
 	ready := false
 	defer func() {
 		if !ready {
