@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// TestCIBatchKills is TestBatchKills with 100,000 batches and 20 kills.
-func TestCIBatchKills(t *testing.T) { batchKills(t, 100_000, 20, 20*time.Minute) }
+// TestCIBatchKills is TestBatchKills with 100,000 items, in batches of ten, and 20 kills.
+func TestCIBatchKills(t *testing.T) { batchKills(t, 100_000, 10, 20, 20*time.Minute) }

@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -17,18 +17,18 @@ import (
 )
 
 // TestBatchKills kills the daemon under a batch of commands.
-func TestBatchKills(t *testing.T) { batchKills(t, 1000, 3, patience) }
+func TestBatchKills(t *testing.T) { batchKills(t, 1000, 1, 3, patience) }
 
-// batchKills runs n items at parallelism=2 and kills the daemon so many times on the way. Every item is in the output once, in
-// order, and no batch was run twice but those that are marked so.
-func batchKills(t *testing.T, n, kills int, patience time.Duration) {
+// batchKills runs n items, size at a time, at parallelism=2 and kills the daemon so many times on the way. Every item is in the
+// output once, in order, and no batch was run twice but those that are marked so.
+func batchKills(t *testing.T, n, size, kills int, patience time.Duration) {
 	dir, out := shortDir(t), t.TempDir()
 	ran := filepath.Join(out, "ran")
 	p := start(t, dir, "").up()
 	c := dial(dir, client.Options{DialRetry: client.Forever})
 	defer closeClient(c)
 	spec := task.Spec{Kind: "batch_processing", Params: mustJSON(map[string]any{
-		"total_items": n, "parallelism": 2, "cwd": out, "stdin": "lines", "environ": os.Environ(),
+		"total_items": n, "batch_size": size, "parallelism": 2, "cwd": out, "stdin": "lines", "environ": os.Environ(),
 		"command": []string{"/bin/sh", "-c", `echo $1 >> "$2"; cat`, "sh", "{index}", ran},
 	})}
 	id := submitApproved(t, c, spec)
@@ -64,7 +64,8 @@ func batchKills(t *testing.T, n, kills int, patience time.Duration) {
 	if end.Status != task.StatusCompleted || end.Attempt != killed+1 {
 		t.Fatalf("task %s after %d attempts: %v", end.Status, end.Attempt, end.Error)
 	}
-	reruns := checkBatchOutput(t, filepath.Join(dir, "tasks", string(id), "artifacts", "output.jsonl"), n)
+	reruns := checkBatchOutput(t, filepath.Join(dir, "tasks", string(id), "artifacts", "output.jsonl"), n, size)
+	n /= size
 	b, err := os.ReadFile(ran)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +77,8 @@ func batchKills(t *testing.T, n, kills int, patience time.Duration) {
 	t.Logf("%d batches, %d kills: %d runs, %d marked as run again", n, killed, runs, reruns)
 }
 
-// checkBatchOutput holds an output against the numbers 1 to n, each in a batch of its own.
-func checkBatchOutput(t *testing.T, path string, n int) (reruns int) {
+// checkBatchOutput holds an output against the numbers 1 to n, size in a batch.
+func checkBatchOutput(t *testing.T, path string, n, size int) (reruns int) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -88,20 +89,31 @@ func checkBatchOutput(t *testing.T, path string, n int) (reruns int) {
 	for want := 1; ; want++ {
 		line, err := r.ReadBytes('\n')
 		if err == io.EOF && len(line) == 0 {
-			if want != n+1 {
-				t.Fatalf("%d batches in the output, want %d", want-1, n)
+			if want != n/size+1 {
+				t.Fatalf("%d batches in the output, want %d", want-1, n/size)
 			}
 			return reruns
 		}
 		var rec struct {
 			Batch, Item int
+			Items       []int
 			OK, Rerun   bool
 			Stdout      string
 		}
 		if err := json.Unmarshal(line, &rec); err != nil {
 			t.Fatalf("line %d: %v", want, err)
 		}
-		if rec.Batch != want || rec.Item != want || !rec.OK || rec.Stdout != strconv.Itoa(want)+"\n" {
+		items, text := rec.Items, new(bytes.Buffer)
+		if size == 1 {
+			items = []int{rec.Item}
+		}
+		for i, item := range items {
+			if item != (want-1)*size+i+1 {
+				t.Fatalf("line %d: %s", want, line)
+			}
+			fmt.Fprintln(text, item)
+		}
+		if rec.Batch != want || len(items) != size || !rec.OK || rec.Stdout != text.String() {
 			t.Fatalf("line %d: %s", want, line)
 		}
 		if rec.Rerun {
