@@ -65,7 +65,9 @@ func (in *inference) value(v value) {
 		in.add(typeText, typeMixed)
 	case document:
 		in.add(typeJSON, typeMixed)
-	case decimal, []byte:
+	case []byte:
+		in.add(typeBlob, typeMixed)
+	case decimal:
 		in.typ = typeMixed
 	}
 }

@@ -18,6 +18,8 @@ const (
 	formatTSV    format = "tsv"
 	formatJSONL  format = "jsonl"
 	formatSQLite format = "sqlite"
+
+	formatParquet format = "parquet"
 )
 
 func (f format) delimited() bool { return f == formatCSV || f == formatTSV }
@@ -31,17 +33,10 @@ func (f format) comma() rune {
 
 func (f format) validate(name string) error {
 	switch f {
-	case "", formatCSV, formatTSV, formatJSONL, formatSQLite:
+	case "", formatCSV, formatTSV, formatJSONL, formatSQLite, formatParquet:
 		return nil
-	case "parquet":
-		return errParquet(name)
 	}
-	return task.Errorf(task.InvalidArgument, "%s: %q, want csv, tsv, jsonl or sqlite", name, string(f))
-}
-
-func errParquet(name string) error {
-	return task.Errorf(task.Unimplemented, "%s: Parquet is not supported yet", name).
-		WithHint("convert it to CSV, JSON Lines or SQLite")
+	return task.Errorf(task.InvalidArgument, "%s: %q, want csv, tsv, jsonl, parquet or sqlite", name, string(f))
 }
 
 func errCompressed(name string) error {
@@ -61,7 +56,7 @@ func byExtension(name, path string) (format, error) {
 	case ".db", ".sqlite", ".sqlite3", ".db3":
 		return formatSQLite, nil
 	case ".parquet":
-		return "", errParquet(name + " " + path)
+		return formatParquet, nil
 	case ".gz", ".zst", ".zstd", ".bz2", ".xz":
 		return "", errCompressed(name + " " + path)
 	}
@@ -86,7 +81,13 @@ func head(path string) ([]byte, error) {
 	return b[:n], err
 }
 
-const sqliteMagic = "SQLite format 3\x00"
+const (
+	sqliteMagic  = "SQLite format 3\x00"
+	parquetMagic = "PAR1"
+)
+
+// binary formats are told by their beginning: none is ever mistaken for another.
+func (f format) binary() bool { return f == formatSQLite || f == formatParquet }
 
 // byContent returns the format that content, a file's beginning, looks like; "" if like none. A
 // content that can be named but not read is an error.
@@ -96,6 +97,9 @@ func byContent(name string, content []byte) (format, error) {
 	}
 	if bytes.HasPrefix(content, []byte(sqliteMagic)) {
 		return formatSQLite, nil
+	}
+	if bytes.HasPrefix(content, []byte(parquetMagic)) {
+		return formatParquet, nil
 	}
 	content = bytes.TrimLeft(bytes.TrimPrefix(content, bom), " \t\r\n")
 	line, _, whole := bytes.Cut(content, []byte("\n"))
@@ -127,8 +131,6 @@ var bom = []byte("\xef\xbb\xbf")
 func checkReadable(name string, content []byte) error {
 	has := func(magic string) bool { return bytes.HasPrefix(content, []byte(magic)) }
 	switch {
-	case has("PAR1"):
-		return errParquet(name)
 	case has("\x1f\x8b"), has("\x28\xb5\x2f\xfd"), has("BZh"), has("\xfd7zXZ\x00"):
 		return errCompressed(name)
 	case has("PK\x03\x04"):
@@ -161,14 +163,14 @@ func sourceFormat(p *params, content []byte) (format, error) {
 		return "", err
 	case f == "" && looks == "":
 		return "", task.Errorf(task.InvalidArgument, "source %s: unknown format", p.Source).
-			WithHint("CSV, TSV, JSON Lines and SQLite are known; say which with source_format")
+			WithHint("CSV, TSV, JSON Lines, Parquet and SQLite are known; say which with source_format")
 	case f == "":
 		return looks, nil
 	}
 	if err != nil && (f == formatJSONL || checkReadable("source", content) != nil) {
 		return "", err
 	}
-	if len(content) > 0 && (f == formatSQLite) != (looks == formatSQLite) {
+	if len(content) > 0 && f != looks && (f.binary() || looks.binary()) {
 		return "", task.Errorf(task.InvalidArgument, "source %s: is not %s, whatever its name says", p.Source, f).
 			WithHint("give it its true extension, or say which format it has with source_format")
 	}
@@ -194,5 +196,5 @@ func destinationFormat(p *params, content []byte) (format, error) {
 		return p.SourceFormat, nil
 	}
 	return "", task.Errorf(task.InvalidArgument, "destination %s: unknown format", p.Destination).
-		WithHint("use the extension .csv, .tsv, .jsonl or .db, or say it with destination_format")
+		WithHint("use the extension .csv, .tsv, .jsonl, .parquet or .db, or say it with destination_format")
 }

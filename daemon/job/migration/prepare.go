@@ -92,15 +92,22 @@ func (p *params) checkDestination() error {
 	if p.DestinationFormat, err = destinationFormat(p, content); err != nil {
 		return err
 	}
-	isDatabase := strings.HasPrefix(string(content), sqliteMagic)
 	switch {
 	case there && p.Mode == modeCreate && p.DestinationFormat != formatSQLite:
 		return exists(p.Destination)
-	case len(content) > 0 && isDatabase != (p.DestinationFormat == formatSQLite):
+	case len(content) > 0 && p.Mode != modeReplace && mismatch(p.DestinationFormat, content),
+		p.DestinationFormat != formatSQLite && strings.HasPrefix(string(content), sqliteMagic),
+		len(content) > 0 && p.DestinationFormat == formatSQLite && !strings.HasPrefix(string(content), sqliteMagic):
 		return task.Errorf(task.InvalidArgument, "destination %s: exists and is not %s", p.Destination, p.DestinationFormat).
 			WithHint("name another destination, or say what it is with destination_format")
 	}
 	return nil
+}
+
+// mismatch reports whether content is not of format f, as far as a beginning tells.
+func mismatch(f format, content []byte) bool {
+	looks, err := byContent("", content)
+	return f != looks && (f.binary() || err == nil && looks.binary())
 }
 
 func checkFolder(dir string) error {

@@ -120,12 +120,24 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 	if st.Columns, err = m.p.arrange(ctx, found.Columns); err != nil {
 		return nil, err
 	}
+	if err := m.typeColumns(ctx, st.Columns); err != nil {
+		return nil, err
+	}
 	st.Total = found.Records
 	m.j.Logf("counted %s records in %s; columns: %s", humanize.Comma(st.Total), m.since(), describe(st.Columns))
 	if err := m.sink.create(ctx, st); err != nil {
 		return nil, err
 	}
 	return st, m.checkpoint(st)
+}
+
+// typeColumns finds the types of columns whose source does not say: a Parquet file needs them.
+func (m *migration) typeColumns(ctx context.Context, cols []column) error {
+	if m.p.DestinationFormat != formatParquet {
+		return nil
+	}
+	o := surveyOptions{limit: m.p.limit(), tick: m.counting}
+	return inferTypes(ctx, m.source, cols, o, func(c column) bool { return c.Type == typeNone && m.source.snapshot() })
 }
 
 func describe(cols []column) string {

@@ -111,6 +111,8 @@ func newSource(p *params) source {
 		return &tableSource{path: p.Source, table: p.SourceTable}
 	case formatJSONL:
 		return &jsonSource{path: p.Source}
+	case formatParquet:
+		return &parquetSource{path: p.Source}
 	}
 	return &delimitedSource{path: p.Source, comma: p.SourceFormat.comma()}
 }

@@ -131,8 +131,10 @@ func declaration(c column) string {
 		return "REAL"
 	case typeBoolean:
 		return "BOOLEAN"
-	case typeText:
+	case typeText, typeDate, typeTimestamp, typeTimestampNano, typeLocalTime, typeLocalTimeNano:
 		return "TEXT"
+	case typeBlob:
+		return "BLOB"
 	case typeJSON:
 		return "JSON"
 	}

@@ -44,6 +44,8 @@ type fileState struct {
 	// Base is where our records begin, Length where they end, in bytes of the partial file.
 	Base   int64 `json:"base"`
 	Length int64 `json:"length"`
+	// Merged is the length of the file that was made of a partial file of many, as of Parquet.
+	Merged int64 `json:"merged,omitempty"`
 	// Old is the file that is appended to.
 	Old *fingerprint `json:"old,omitempty"`
 }
