@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"durable/ipc/task"
@@ -87,23 +86,20 @@ func headerColumns(names []string, path string) ([]column, error) {
 }
 
 func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
-	f, err := os.Open(s.path)
+	f, err := openText(s.path, at.Offset)
 	if err != nil {
-		return nil, fileError(err, "source", s.path)
+		return nil, err
 	}
 	r := &delimitedReader{path: s.path, file: f, base: at}
+	r.limited = &limitReader{r: f, allow: MaxRecord}
+	in := bufio.NewReaderSize(r.limited, readBuffer)
 	if at.Offset == 0 {
-		mark := make([]byte, len(bom))
-		if _, err := io.ReadFull(f, mark); err == nil && bytes.Equal(mark, bom) {
+		if mark, err := in.Peek(len(bom)); err == nil && bytes.Equal(mark, bom) {
 			r.base.Offset = int64(len(bom))
+			_, _ = in.Discard(len(bom)) // they have just been seen
 		}
 	}
-	if _, err := f.Seek(r.base.Offset, io.SeekStart); err != nil {
-		_ = f.Close() // nothing was written
-		return nil, fileError(err, "source", s.path)
-	}
-	r.limited = &limitReader{r: f}
-	r.csv = csv.NewReader(bufio.NewReaderSize(r.limited, readBuffer))
+	r.csv = csv.NewReader(in)
 	r.csv.Comma = s.comma
 	r.csv.FieldsPerRecord = -1 // checked here, with a better message
 	r.csv.ReuseRecord = true
@@ -204,7 +200,7 @@ const readBuffer = 256 << 10
 // delimitedReader reads records, at first the header, from a position on.
 type delimitedReader struct {
 	path    string
-	file    *os.File
+	file    io.Closer
 	limited *limitReader
 	csv     *csv.Reader
 	all     []column

@@ -3,7 +3,6 @@ package migration
 import (
 	"bytes"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -40,13 +39,14 @@ func (f format) validate(name string) error {
 }
 
 func errCompressed(name string) error {
-	return task.Errorf(task.Unimplemented, "%s: compressed files are not supported yet", name).
-		WithHint("decompress it first (gunzip, zstd -d), or name a destination without that extension")
+	return task.Errorf(task.Unimplemented, "%s: only CSV, TSV and JSON Lines may be compressed, with gzip or zstd", name).
+		WithHint("decompress it first, or name a destination without that extension")
 }
 
 // byExtension returns the format that path's extension stands for; "" if it stands for none.
 func byExtension(name, path string) (format, error) {
-	switch strings.ToLower(filepath.Ext(path)) {
+	packed, plain := compressionOf(path)
+	switch strings.ToLower(filepath.Ext(plain)) {
 	case ".csv":
 		return formatCSV, nil
 	case ".tsv", ".tab":
@@ -54,10 +54,16 @@ func byExtension(name, path string) (format, error) {
 	case ".jsonl", ".ndjson":
 		return formatJSONL, nil
 	case ".db", ".sqlite", ".sqlite3", ".db3":
-		return formatSQLite, nil
+		if packed == compressNone {
+			return formatSQLite, nil
+		}
+		return "", errCompressed(name + " " + path)
 	case ".parquet":
-		return formatParquet, nil
-	case ".gz", ".zst", ".zstd", ".bz2", ".xz":
+		if packed == compressNone {
+			return formatParquet, nil
+		}
+		return "", errCompressed(name + " " + path)
+	case ".bz2", ".xz":
 		return "", errCompressed(name + " " + path)
 	}
 	return "", nil
@@ -66,9 +72,9 @@ func byExtension(name, path string) (format, error) {
 // sniffLen is how much of a file is looked at to tell its format.
 const sniffLen = 64 << 10
 
-// head returns the beginning of a file.
+// head returns the beginning of a file, of its text if it is compressed.
 func head(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openText(path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +187,9 @@ func sourceFormat(p *params, content []byte) (format, error) {
 // of what is there already, and for a new file without an extension the source's.
 func destinationFormat(p *params, content []byte) (format, error) {
 	if p.DestinationFormat != "" {
+		if packed, _ := compressionOf(p.Destination); packed != compressNone && p.DestinationFormat.binary() {
+			return "", errCompressed("destination " + p.Destination)
+		}
 		return p.DestinationFormat, nil
 	}
 	f, err := byExtension("destination", p.Destination)
@@ -192,7 +201,7 @@ func destinationFormat(p *params, content []byte) (format, error) {
 			return f, err
 		}
 	}
-	if filepath.Ext(p.Destination) == "" {
+	if packed, plain := compressionOf(p.Destination); filepath.Ext(plain) == "" && (packed == compressNone || !p.SourceFormat.binary()) {
 		return p.SourceFormat, nil
 	}
 	return "", task.Errorf(task.InvalidArgument, "destination %s: unknown format", p.Destination).

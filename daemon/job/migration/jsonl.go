@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"slices"
 
 	"durable/ipc/task"
@@ -21,13 +20,9 @@ func (s *jsonSource) caster(column) func(value) value          { return nil }
 func (s *jsonSource) header(context.Context) ([]column, error) { return nil, nil }
 
 func (s *jsonSource) openAt(at position) (*jsonReader, error) {
-	f, err := os.Open(s.path)
+	f, err := openText(s.path, at.Offset)
 	if err != nil {
-		return nil, fileError(err, "source", s.path)
-	}
-	if _, err := f.Seek(at.Offset, io.SeekStart); err != nil {
-		_ = f.Close() // nothing was written
-		return nil, fileError(err, "source", s.path)
+		return nil, err
 	}
 	return &jsonReader{path: s.path, file: f, in: bufio.NewReaderSize(f, readBuffer), pos: at, index: map[string]int{}}, nil
 }
@@ -126,7 +121,7 @@ func (k *keySurvey) result(records int64) ([]column, error) {
 // jsonReader reads records from a position on.
 type jsonReader struct {
 	path  string
-	file  *os.File
+	file  io.Closer
 	in    *bufio.Reader
 	long  []byte // a line longer than in's buffer
 	pos   position

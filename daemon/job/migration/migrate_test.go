@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,7 +170,21 @@ func content(t *testing.T, path string) string {
 	if strings.HasSuffix(path, ".db") {
 		return dump(t, path, "data")
 	}
-	return read(t, path)
+	if strings.HasSuffix(path, ".parquet") {
+		text := filepath.Join(t.TempDir(), "text.jsonl")
+		migrate(t, paths(path, text))
+		return read(t, text)
+	}
+	f, err := openText(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	b, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 const (

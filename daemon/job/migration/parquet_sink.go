@@ -82,7 +82,9 @@ func (s *parquetSink) create(ctx context.Context, st *state) error {
 	if err != nil {
 		return fileError(err, "partial file", s.part)
 	}
-	s.use(f, 0)
+	if err := s.use(f, 0); err != nil {
+		return err
+	}
 	s.prepare(st.Columns)
 	return s.commit(ctx, st)
 }

@@ -53,8 +53,22 @@ func (p *params) checkSource() error {
 	if len(content) == 0 {
 		return task.Errorf(task.InvalidArgument, "source %s: empty", p.Source).WithHint("there is nothing to migrate")
 	}
-	p.SourceFormat, err = sourceFormat(p, content)
+	if p.SourceFormat, err = sourceFormat(p, content); err == nil && p.SourceFormat.binary() {
+		return plainFile(p.Source)
+	}
 	return err
+}
+
+// plainFile refuses a compressed file of a format that is read here and there, not from the beginning on.
+func plainFile(path string) error {
+	f, err := openText(path, 0)
+	if err != nil {
+		return err
+	}
+	if f.kind != compressNone {
+		err = errCompressed("source " + path)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // regular refuses what is no plain file: a folder, a device, a pipe.
@@ -158,7 +172,8 @@ func (p *params) resolveTables(ctx context.Context) error {
 		}
 	}
 	if writes {
-		stem := strings.TrimSuffix(filepath.Base(p.Source), filepath.Ext(p.Source))
+		_, plain := compressionOf(p.Source)
+		stem := strings.TrimSuffix(filepath.Base(plain), filepath.Ext(plain))
 		p.DestinationTable = first(p.DestinationTable, p.Table, p.SourceTable, stem)
 		lower := strings.ToLower(p.DestinationTable)
 		if strings.HasPrefix(lower, "sqlite_") || lower == positionTable || strings.ContainsRune(lower, 0) {
