@@ -22,6 +22,7 @@ var migrationFlags = map[string]string{
 	"source-table":       "source_table",
 	"destination-table":  "destination_table",
 	"columns":            "columns",
+	"rate-limit":         "rate_limit",
 	"on-error":           "on_error",
 	"source-format":      "source_format",
 	"destination-format": "destination_format",
@@ -33,8 +34,8 @@ func newStartMigration(c *cli) *cobra.Command {
 		Use:     "migration SOURCE DESTINATION",
 		Aliases: []string{"data_migration"},
 		Short:   "Move records between files and databases",
-		Long: `Move records between files and databases: CSV, TSV, JSON Lines and SQLite, each to each.
-The format follows from the file's name, else from its content. Every record arrives exactly once,
+		Long: `Move records between files and databases: CSV, TSV, JSON Lines (also compressed: .gz, .zst), Parquet and
+SQLite, each to each. The format follows from the file's name, else from its content. Every record arrives exactly once,
 whatever happens meanwhile; at the end the destination is read again and compared.`,
 		Example: `  durablectl start migration orders.csv app.db --table orders
   durablectl start migration app.db orders.jsonl --table orders --columns id,total --watch`,
@@ -93,14 +94,15 @@ func declareMigration(cmd *cobra.Command) {
 	f.String("table", "", "table of a database, on either side")
 	f.String("source-table", "", "table to read, where both sides are databases")
 	f.String("destination-table", "", "table to write, where both sides are databases")
-	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`")
+	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`; c=b calls the column b c")
+	f.Float64("rate-limit", 0, "copy at most `N` records a second")
 	f.String("on-error", "", "a malformed record: fail (default), or skip and count it")
-	f.String("source-format", "", "format of the source: csv, tsv, jsonl, sqlite")
+	f.String("source-format", "", "format of the source: csv, tsv, jsonl, parquet, sqlite")
 	f.String("destination-format", "", "format of the destination")
 	offer(cmd, "mode", "create", "replace", "append")
 	offer(cmd, "on-error", "fail", "skip")
-	offer(cmd, "source-format", "csv", "tsv", "jsonl", "sqlite")
-	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "sqlite")
+	offer(cmd, "source-format", "csv", "tsv", "jsonl", "parquet", "sqlite")
+	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "parquet", "sqlite")
 }
 
 // migrationParams returns the parameters that were given; the rest is the kind's to decide.
@@ -133,6 +135,8 @@ func value(flags *pflag.FlagSet, f *pflag.Flag) (any, error) {
 		return flags.GetInt64(f.Name)
 	case "int":
 		return flags.GetInt(f.Name)
+	case "float64":
+		return flags.GetFloat64(f.Name)
 	case "stringSlice":
 		return flags.GetStringSlice(f.Name)
 	}

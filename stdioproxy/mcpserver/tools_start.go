@@ -16,10 +16,10 @@ var common = []arg{
 	{name: "idempotency_key", typ: argString, desc: "Repeating a call under the same key starts nothing twice"},
 }
 
-var formats = []string{"csv", "tsv", "jsonl", "sqlite"}
+var formats = []string{"csv", "tsv", "jsonl", "parquet", "sqlite"}
 
 var migrationArgs = append([]arg{
-	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines or SQLite file; absolute path"},
+	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines (.gz, .zst too), Parquet or SQLite file; absolute path"},
 	{name: "destination_path", typ: argString, required: true, desc: "File to write; format by its extension"},
 	{name: "record_count", typ: argInteger, min: 1, desc: "Move at most so many records; default all"},
 	{name: "mode", typ: argString, enum: []string{"create", "replace", "append"}, desc: "create (default) refuses an existing destination"},
@@ -27,7 +27,7 @@ var migrationArgs = append([]arg{
 	{name: "destination_table", typ: argString, desc: "Where it differs from table"},
 	{name: "source_format", typ: argString, enum: formats, desc: "Default: by extension, then content"},
 	{name: "destination_format", typ: argString, enum: formats},
-	{name: "columns", typ: argStrings, desc: "Only these, in this order"},
+	{name: "columns", typ: argStrings, desc: "Only these, in this order; NEW=OLD renames"},
 	{name: "batch_size", typ: argInteger, min: 1, desc: "Records per commit. Default: by time, faster"},
 	{name: "on_error", typ: argString, enum: []string{"fail", "skip"}, desc: "For malformed rows"},
 }, common...)

@@ -25,6 +25,8 @@ type column struct {
 	Type colType `json:"type,omitempty"`
 	// Decl is the declared type in a SQLite source: carried over to a SQLite destination.
 	Decl string `json:"decl,omitempty"`
+	// From is its name in the source, where that is another.
+	From string `json:"from,omitempty"`
 }
 
 // inference finds the narrowest type that keeps every value of a column.

@@ -33,6 +33,7 @@ type params struct {
 	DestinationTable  string   `json:"destination_table,omitempty"`
 	Columns           []string `json:"columns,omitempty"`
 	OnError           onError  `json:"on_error,omitempty"`
+	RateLimit         *float64 `json:"rate_limit,omitempty"`
 	SourceFormat      format   `json:"source_format,omitempty"`
 	DestinationFormat format   `json:"destination_format,omitempty"`
 }
@@ -74,7 +75,7 @@ func decodeParams(raw json.RawMessage) (params, error) {
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return p, task.Errorf(task.InvalidArgument, "unknown parameter %s", name).
 			WithHint("data_migration takes source_path, destination_path, record_count, mode, table, source_table, " +
-				"destination_table, columns, on_error, batch_size, source_format and destination_format")
+				"destination_table, columns, rate_limit, on_error, batch_size, source_format and destination_format")
 	}
 	return p, task.Errorf(task.InvalidArgument, "parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
@@ -84,6 +85,8 @@ func wanted(e *json.UnmarshalTypeError) string {
 	switch e.Type.Kind().String() {
 	case "int64", "int":
 		return "a whole number"
+	case "float64":
+		return "a number"
 	case "slice":
 		return "an array of strings"
 	}
@@ -141,14 +144,10 @@ func (p *params) normalizePaths() error {
 			return err
 		}
 	}
-	seen := map[string]bool{}
-	for _, c := range p.Columns {
-		if c == "" || seen[c] {
-			return task.Errorf(task.InvalidArgument, "columns: %q is empty or named twice", c)
-		}
-		seen[c] = true
+	if err := p.checkRate(); err != nil {
+		return err
 	}
-	return nil
+	return checkChoices(p.choices(nil))
 }
 
 // absolute expands ~ and refuses what is no absolute path of this machine. A URL is refused without

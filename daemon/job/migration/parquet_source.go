@@ -134,7 +134,7 @@ func inferTypes(ctx context.Context, s source, cols []column, o surveyOptions, u
 	if len(some) == 0 {
 		return nil
 	}
-	r, err := s.open(ctx, some, position{})
+	r, err := s.open(ctx, sourceColumns(some), position{})
 	if err != nil {
 		return err
 	}

@@ -265,7 +265,7 @@ func errTableGone(p *params, t *tableInfo) error {
 // arrange returns the columns to migrate, of those that the source has, in the order in which the
 // destination wants them. It refuses what does not fit there.
 func (p *params) arrange(ctx context.Context, all []column) ([]column, error) {
-	cols, err := pick(all, p.Columns, p.Source)
+	cols, err := p.choose(all)
 	if err == nil {
 		err = checkColumns(cols, p.Source)
 	}

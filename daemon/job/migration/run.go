@@ -104,8 +104,12 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 	}
 	m.j.Logf("%s (%s, %s) -> %s (%s, %s)", m.p.Source, m.p.SourceFormat, humanize.IBytes(uint64(st.Source.Size)),
 		m.p.Destination, m.p.DestinationFormat, m.p.Mode)
+	all, err := m.source.header(ctx)
+	if err != nil {
+		return nil, err
+	}
 	found, err := m.source.survey(ctx, surveyOptions{
-		columns: m.p.Columns, limit: m.p.limit(), types: !m.p.DestinationFormat.delimited(),
+		columns: m.p.sourceNames(all), limit: m.p.limit(), types: !m.p.DestinationFormat.delimited(),
 		bad: func(e *rowError) error {
 			if m.p.OnError == onErrorFail {
 				return e.fatal(m.p.Source)
