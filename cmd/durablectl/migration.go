@@ -96,11 +96,11 @@ func declareMigration(cmd *cobra.Command) {
 	f.String("destination-table", "", "table to write, where both sides are databases")
 	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`; c=b calls the column b c")
 	f.Float64("rate-limit", 0, "copy at most `N` records a second")
-	f.String("on-error", "", "a malformed record: fail (default), or skip and count it")
+	f.String("on-error", "", "a malformed record: fail (default), skip and count it, or keep it in a file beside the destination")
 	f.String("source-format", "", "format of the source: csv, tsv, jsonl, parquet, sqlite")
 	f.String("destination-format", "", "format of the destination")
 	offer(cmd, "mode", "create", "replace", "append")
-	offer(cmd, "on-error", "fail", "skip")
+	offer(cmd, "on-error", "fail", "skip", "file")
 	offer(cmd, "source-format", "csv", "tsv", "jsonl", "parquet", "sqlite")
 	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "parquet", "sqlite")
 }

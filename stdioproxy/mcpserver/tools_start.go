@@ -29,7 +29,9 @@ var migrationArgs = append([]arg{
 	{name: "destination_format", typ: argString, enum: formats},
 	{name: "columns", typ: argStrings, desc: "Only these, in this order; NEW=OLD renames"},
 	{name: "batch_size", typ: argInteger, min: 1, desc: "Records per commit. Default: by time, faster"},
-	{name: "on_error", typ: argString, enum: []string{"fail", "skip"}, desc: "For malformed rows"},
+	{name: "rate_limit", typ: argInteger, min: 1, desc: "Records a second at most"},
+	{name: "on_error", typ: argString, enum: []string{"fail", "skip", "file"}, desc: "For malformed rows; file keeps them beside the destination"},
+	{name: "dry_run", typ: argBoolean, desc: "Only tell counts, types, CREATE TABLE"},
 }, common...)
 
 func (s *Server) startTools() []tool {

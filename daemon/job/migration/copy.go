@@ -118,6 +118,9 @@ func (p *producer) fill(ctx context.Context, b *batch) error {
 			}
 			b.bad = append(b.bad, bad)
 			b.values = b.values[:from]
+			if bad.raw == nil && p.m.p.OnError == onErrorFile {
+				bad.keep(p.st.Columns, row)
+			}
 			if len(b.bad) >= maxSkips {
 				return nil
 			}
@@ -227,11 +230,15 @@ func (m *migration) take(ctx context.Context, st *state, b *batch) error {
 	bad := b.bad
 	for _, r := range refused {
 		r.err.line = b.lines[r.row]
+		r.err.keep(st.Columns, b.row(r.row))
 		bad = append(bad, r.err)
 	}
 	for _, e := range bad {
 		if m.p.OnError == onErrorFail {
 			return e.fatal(m.p.Source)
+		}
+		if err := m.rejects.add(e); err != nil {
+			return err
 		}
 		m.j.Logf("skipped line %d: %s", e.line, e.msg)
 		st.skip(e)

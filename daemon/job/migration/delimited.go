@@ -91,7 +91,8 @@ func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
 		return nil, err
 	}
 	r := &delimitedReader{path: s.path, file: f, base: at}
-	r.limited = &limitReader{r: f, allow: MaxRecord}
+	r.raw = &rawText{r: f, base: at.Offset}
+	r.limited = &limitReader{r: r.raw, allow: MaxRecord}
 	in := bufio.NewReaderSize(r.limited, readBuffer)
 	if at.Offset == 0 {
 		if mark, err := in.Peek(len(bom)); err == nil && bytes.Equal(mark, bom) {
@@ -202,6 +203,7 @@ type delimitedReader struct {
 	path    string
 	file    io.Closer
 	limited *limitReader
+	raw     *rawText
 	csv     *csv.Reader
 	all     []column
 	width   int   // fields of a record; 0: any number, for the header
@@ -233,18 +235,29 @@ func (r *delimitedReader) read(row []value) error {
 // record returns the fields of the next record; they are good until the next call.
 func (r *delimitedReader) record() ([]string, error) {
 	r.limited.allow = MaxRecord
+	start := r.base.Offset + r.csv.InputOffset()
+	r.raw.from(start)
 	fields, err := r.csv.Read()
 	if err != nil {
-		return nil, r.explain(err)
+		return nil, r.withRaw(r.explain(err), start)
 	}
 	first, _ := r.csv.FieldPos(0)
 	last, _ := r.csv.FieldPos(len(fields) - 1)
 	r.at = int64(first)
 	r.next = int64(last + strings.Count(fields[len(fields)-1], "\n"))
 	if r.width > 0 && len(fields) != r.width {
-		return nil, &rowError{r.line(), fmt.Sprintf("%s, but the header has %d", fieldCount(len(fields)), r.width)}
+		return nil, r.withRaw(&rowError{line: r.line(), msg: fmt.Sprintf("%s, but the header has %d", fieldCount(len(fields)), r.width)}, start)
 	}
 	return fields, nil
+}
+
+// withRaw adds to a record that cannot be read its text, from start on.
+func (r *delimitedReader) withRaw(err error, start int64) error {
+	var bad *rowError
+	if errors.As(err, &bad) {
+		bad.raw = bytes.TrimSuffix(bytes.TrimSuffix(r.raw.text(start, r.base.Offset+r.csv.InputOffset()), []byte("\n")), []byte("\r"))
+	}
+	return err
 }
 
 func (r *delimitedReader) explain(err error) error {
@@ -254,7 +267,7 @@ func (r *delimitedReader) explain(err error) error {
 		return err
 	case errors.As(err, &parse):
 		r.at, r.next = int64(parse.StartLine), int64(parse.Line)
-		return &rowError{r.line(), parse.Err.Error()}
+		return &rowError{line: r.line(), msg: parse.Err.Error()}
 	case errors.Is(err, errTooLong):
 		return tooLong(r.path, r.base.Line+r.next+1)
 	}

@@ -147,7 +147,7 @@ func (r *jsonReader) read(row []value) error {
 		if i, ok := r.index[string(m.key)]; ok {
 			row[i] = m.value
 		} else if r.strict {
-			return &rowError{r.pos.Line, "unexpected key " + string(quoted(string(m.key)))}
+			return &rowError{line: r.pos.Line, msg: "unexpected key " + string(quoted(string(m.key)))}
 		}
 	}
 	return nil
@@ -167,7 +167,7 @@ func (r *jsonReader) object() ([]member, error) {
 			continue
 		}
 		if r.members, err = parseObject(line, r.members[:0]); err != nil {
-			return nil, &rowError{r.pos.Line, err.Error()}
+			return nil, &rowError{line: r.pos.Line, msg: err.Error(), raw: bytes.Clone(line)}
 		}
 		return r.members, nil
 	}

@@ -121,9 +121,9 @@ func (p *params) normalize() error {
 	switch p.OnError {
 	case "":
 		p.OnError = onErrorFail
-	case onErrorFail, onErrorSkip:
+	case onErrorFail, onErrorSkip, onErrorFile:
 	default:
-		return task.Errorf(task.InvalidArgument, "on_error: %q, want fail or skip", string(p.OnError))
+		return task.Errorf(task.InvalidArgument, "on_error: %q, want fail, skip or file", string(p.OnError))
 	}
 	return p.normalizePaths()
 }

@@ -20,6 +20,9 @@ func (p *params) check(ctx context.Context) error {
 	if err := p.checkDestination(); err != nil {
 		return err
 	}
+	if err := p.checkRejects(); err != nil {
+		return err
+	}
 	if err := p.resolveTables(ctx); err != nil {
 		return err
 	}

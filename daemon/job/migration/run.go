@@ -23,6 +23,8 @@ type migration struct {
 
 	source source
 	sink   sink
+	// rejects keeps the records left out; nil unless on_error=file.
+	rejects *rejects
 
 	started  time.Time
 	before   task.Duration // what earlier attempts took
@@ -33,7 +35,8 @@ type migration struct {
 func (m *migration) run(ctx context.Context) (_ *result, err error) {
 	m.started = time.Now()
 	m.source, m.sink = newSource(&m.p), m.newSink()
-	defer func() { err = errors.Join(err, m.sink.close()) }()
+	m.rejects = m.newRejects()
+	defer func() { err = errors.Join(err, m.sink.close(), m.rejects.close()) }()
 	st, resumed, err := m.position(ctx)
 	if err != nil {
 		return nil, err
@@ -56,7 +59,12 @@ func (m *migration) run(ctx context.Context) (_ *result, err error) {
 		return nil, err
 	}
 	m.report(st, "", true)
-	return &result{
+	rejected := ""
+	if st.Rejected > 0 {
+		rejected = m.rejects.path
+	}
+	return &result{Rejects: rejected,
+
 		Migrated: st.Done.Records, Total: st.Total, Source: m.p.Source, Destination: m.p.Destination,
 		Success: true, CompletionTime: unixSeconds(time.Now()), Table: m.p.DestinationTable,
 		Verified: true, ContentHash: found.String(), Skipped: st.Skipped, Skips: append([]skip{}, st.Skips...),
@@ -85,6 +93,9 @@ func (m *migration) position(ctx context.Context) (*state, int64, error) {
 	}
 	if st.Phase == phaseCopying {
 		if err := m.unchanged(st); err != nil {
+			return nil, 0, err
+		}
+		if err := m.rejects.open(st.Rejected); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -129,6 +140,9 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 	}
 	st.Total = found.Records
 	m.j.Logf("counted %s records in %s; columns: %s", humanize.Comma(st.Total), m.since(), describe(st.Columns))
+	if err := m.rejects.open(0); err != nil {
+		return nil, err
+	}
 	if err := m.sink.create(ctx, st); err != nil {
 		return nil, err
 	}
@@ -171,6 +185,10 @@ func errSourceChanged(path string) error {
 
 // save makes records and position durable, first in the destination, then as the task's checkpoint.
 func (m *migration) save(ctx context.Context, st *state) error {
+	var err error
+	if st.Rejected, err = m.rejects.sync(); err != nil {
+		return err
+	}
 	st.Elapsed = m.before + task.Duration(time.Since(m.started))
 	if err := m.sink.commit(ctx, st); err != nil {
 		return err
@@ -218,6 +236,9 @@ func (m *migration) publish(ctx context.Context, st *state) error {
 		}
 	}
 	if err := m.hook("publish"); err != nil {
+		return err
+	}
+	if err := m.rejects.publish(ctx, st); err != nil {
 		return err
 	}
 	return m.sink.publish(ctx, st)

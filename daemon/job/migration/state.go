@@ -23,6 +23,8 @@ type state struct {
 	// Skipped counts the records left out, Skips names the first of them.
 	Skipped int64  `json:"skipped,omitempty"`
 	Skips   []skip `json:"skips,omitempty"`
+	// Rejected is the length of the file of records left out.
+	Rejected int64 `json:"rejected,omitempty"`
 	// Elapsed is the time that earlier attempts took.
 	Elapsed task.Duration `json:"elapsed,omitempty"`
 
@@ -91,6 +93,7 @@ type result struct {
 	ContentHash string  `json:"content_hash"`
 	Skipped     int64   `json:"skipped_records"`
 	Skips       []skip  `json:"skipped"`
+	Rejects     string  `json:"rejected_path,omitempty"`
 	Bytes       int64   `json:"bytes"`
 	Duration    float64 `json:"duration_seconds"`
 	CopySeconds float64 `json:"copy_seconds"`
