@@ -23,6 +23,7 @@ var migrationFlags = map[string]string{
 	"destination-table":  "destination_table",
 	"columns":            "columns",
 	"rate-limit":         "rate_limit",
+	"dry-run":            "dry_run",
 	"on-error":           "on_error",
 	"source-format":      "source_format",
 	"destination-format": "destination_format",
@@ -96,6 +97,7 @@ func declareMigration(cmd *cobra.Command) {
 	f.String("destination-table", "", "table to write, where both sides are databases")
 	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`; c=b calls the column b c")
 	f.Float64("rate-limit", 0, "copy at most `N` records a second")
+	f.Bool("dry-run", false, "write nothing: tell counts, columns, types and the CREATE TABLE")
 	f.String("on-error", "", "a malformed record: fail (default), skip and count it, or keep it in a file beside the destination")
 	f.String("source-format", "", "format of the source: csv, tsv, jsonl, parquet, sqlite")
 	f.String("destination-format", "", "format of the destination")
@@ -135,6 +137,8 @@ func value(flags *pflag.FlagSet, f *pflag.Flag) (any, error) {
 		return flags.GetInt64(f.Name)
 	case "int":
 		return flags.GetInt(f.Name)
+	case "bool":
+		return flags.GetBool(f.Name)
 	case "float64":
 		return flags.GetFloat64(f.Name)
 	case "stringSlice":

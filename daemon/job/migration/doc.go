@@ -1,6 +1,6 @@
-// Package migration is the job kind data_migration: it moves records from a CSV, TSV, JSON Lines or
-// SQLite file to any of these, exactly once whatever dies on the way, and proves it by reading the
-// destination back.
+// Package migration is the job kind data_migration: it moves records from a CSV, TSV, JSON Lines,
+// Parquet or SQLite file to any of these, exactly once whatever dies on the way, and proves it by
+// reading the destination back.
 //
 // # Phases
 //
@@ -16,6 +16,14 @@
 //     checkpoint, and cut to the checkpoint's length by the next attempt. It is renamed only when it
 //     has been verified; until then what was there before is untouched (mode=append works on a copy).
 //     Of a failed or cancelled migration the .part file stays for a retry.
+//   - A Parquet file has its directory at the end and cannot be cut. Its partial file is a chain of whole
+//     Parquet files, one for each checkpoint, which can be cut between any two. They are merged into
+//     NAME.ROOT-ID.part.merged, which is verified and published.
+//   - A text file whose name ends in .gz or .zst is compressed. Each checkpoint ends a gzip member or a
+//     zstd frame, so that it is cut like a plain one; a reader takes all members for one text. To go on
+//     inside a compressed source, what comes before is read again and dropped.
+//   - With on_error=file the records left out go to NAME.rejected.jsonl in the same way: line, reason,
+//     and the text of the line or the values. It is published before the destination is.
 //
 // mode=replace of a SQLite table drops it in the first transaction: after the survey, but before the
 // copy. A text file that changes between survey and end, or between two attempts, is refused. A SQLite
@@ -39,6 +47,26 @@
 //	infinity                     +Inf, -Inf        "+Inf", "-Inf"    REAL
 //	text that is not UTF-8       byte for byte     malformed record  byte for byte
 //
+// A Parquet file gets a column of type INT64, DOUBLE, BOOLEAN, STRING, BYTE_ARRAY or JSON; all may be
+// NULL, and NULL and "" stay apart. What is lost on the way there, and no more:
+//
+//	what                           to Parquet
+//	key that is not there          NULL
+//	empty cell of CSV, TSV         "", or NULL in a typed column
+//	column of values of any kind   JSON, each value a JSON text of its own; there blobs are base64,
+//	                               infinity is "+Inf", "-Inf" or "NaN"
+//	integer beyond int64, and
+//	number beyond float64          JSON, as written; text where it came as text
+//	timestamp with a zone          text, as written: Parquet's own have no zone
+//	text that is not UTF-8         malformed record
+//	document                       JSON without white space
+//
+// From Parquet, dates, times and timestamps are text in ISO 8601 (with Z where the file says UTC), decimal
+// numbers are numbers as written, a UUID is text, FLOAT a number of float64, INTERVAL and FLOAT16 are
+// blobs; unsigned integers are numbers. To another Parquet file timestamps (of milliseconds as
+// microseconds), dates and decimals of up to 38 digits keep their types; times become text. Nested and
+// repeated columns are refused; choose the others with columns.
+//
 // In words: CSV and TSV have no types and no NULL (encoding/csv does not tell an empty cell from ""),
 // and encoding/csv reads CR LF inside a quoted cell as LF. JSON Lines has no blobs; the order of keys
 // becomes that of the columns; a lone surrogate escape becomes U+FFFD. SQLite has no booleans and no
@@ -60,6 +88,16 @@
 // Libraries: encoding/csv and encoding/json read and write the formats, modernc.org/sqlite is SQLite
 // without cgo, xxhash is fast enough to disappear beside parsing and has a fixed seed (hash/maphash has
 // none that survives a restart; SHA-256 defends against forgery, which nobody commits here).
+//
+// parquet-go reads and writes Parquet in pure Go, and merges files by copying their row groups as bytes.
+// Row groups of less than half a full one are put together again: a checkpoint each second would leave
+// thousands. Compression is Snappy: it costs next to nothing and every reader knows it.
+// merge, was rejected: it would save one pass over the file and be our own writer of a format with a
+// library. The library panics over some damaged files: such a panic is an error with the file's name.
+//
+// klauspost/compress has both formats, and its gzip is faster than that of the standard library.
+//
+// rate_limit counts the records that are copied; the survey before is not slowed.
 //
 // SQLite is used through its database/sql driver, but not through sql.DB: one connection needs no pool,
 // and the conversions between would cost a third of the time.

@@ -38,7 +38,7 @@ func (k *Kind) Describe() task.KindInfo {
 		Name:  "data_migration",
 		Alias: "migration",
 		Title: "Data migration",
-		Description: "Move records between CSV, TSV, JSON Lines and SQLite files. Survives restarts without " +
+		Description: "Move records between CSV, TSV, JSON Lines, Parquet and SQLite files. Survives restarts without " +
 			"losing or doubling a record, and re-reads the destination to prove it.",
 		Tool:   "start_data_migration",
 		Schema: schema,
@@ -87,7 +87,7 @@ func (k *Kind) Clean(ctx context.Context, t task.Task) error {
 	if err := json.Unmarshal(t.Params, &p); err != nil {
 		return err
 	}
-	if t.Status != task.StatusCompleted || p.DestinationFormat != formatSQLite {
+	if t.Status != task.StatusCompleted || p.DryRun || p.DestinationFormat != formatSQLite {
 		return nil
 	}
 	if _, err := os.Stat(p.Destination); errors.Is(err, os.ErrNotExist) {

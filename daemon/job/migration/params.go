@@ -34,6 +34,7 @@ type params struct {
 	Columns           []string `json:"columns,omitempty"`
 	OnError           onError  `json:"on_error,omitempty"`
 	RateLimit         *float64 `json:"rate_limit,omitempty"`
+	DryRun            bool     `json:"dry_run,omitempty"`
 	SourceFormat      format   `json:"source_format,omitempty"`
 	DestinationFormat format   `json:"destination_format,omitempty"`
 }
@@ -75,7 +76,7 @@ func decodeParams(raw json.RawMessage) (params, error) {
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return p, task.Errorf(task.InvalidArgument, "unknown parameter %s", name).
 			WithHint("data_migration takes source_path, destination_path, record_count, mode, table, source_table, " +
-				"destination_table, columns, rate_limit, on_error, batch_size, source_format and destination_format")
+				"destination_table, columns, rate_limit, dry_run, on_error, batch_size, source_format and destination_format")
 	}
 	return p, task.Errorf(task.InvalidArgument, "parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
@@ -87,6 +88,8 @@ func wanted(e *json.UnmarshalTypeError) string {
 		return "a whole number"
 	case "float64":
 		return "a number"
+	case "bool":
+		return "true or false"
 	case "slice":
 		return "an array of strings"
 	}
@@ -96,7 +99,7 @@ func wanted(e *json.UnmarshalTypeError) string {
 // effects are what a policy has a say in: a destination that is there is changed, or may be by the time the
 // migration comes to it. With mode=create, nothing that exists is touched.
 func (p *params) effects() []task.Effect {
-	if p.Mode == modeCreate {
+	if p.Mode == modeCreate || p.DryRun {
 		return nil
 	}
 	return []task.Effect{{Act: task.ActOverwrite, Path: p.Destination}}
@@ -202,7 +205,11 @@ func (p *params) limit() int64 {
 
 // title is what the task is called unless the caller says otherwise.
 func (p *params) title() string {
-	return filepath.Base(p.Source) + " -> " + filepath.Base(p.Destination)
+	title := filepath.Base(p.Source) + " -> " + filepath.Base(p.Destination)
+	if p.DryRun {
+		return "dry run: " + title
+	}
+	return title
 }
 
 // batchSize is how many records are handed to the destination at once. A batch_size that was asked for is also

@@ -203,7 +203,7 @@ func TestSchema(t *testing.T) {
 	}
 	var full params
 	raw := `{"source_path":"s","destination_path":"d","record_count":1,"batch_size":1,"mode":"create","table":"t",
-		"source_table":"t","destination_table":"t","columns":["c"],"on_error":"fail","source_format":"csv","destination_format":"csv"}`
+		"source_table":"t","destination_table":"t","columns":["c"],"rate_limit":1,"dry_run":true,"on_error":"fail","source_format":"csv","destination_format":"csv"}`
 	if err := json.Unmarshal([]byte(raw), &full); err != nil {
 		t.Fatal(err)
 	}

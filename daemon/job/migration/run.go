@@ -36,6 +36,9 @@ func (m *migration) run(ctx context.Context) (_ *result, err error) {
 	m.started = time.Now()
 	m.source, m.sink = newSource(&m.p), m.newSink()
 	m.rejects = m.newRejects()
+	if m.p.DryRun {
+		return m.dryRun(ctx)
+	}
 	defer func() { err = errors.Join(err, m.sink.close(), m.rejects.close()) }()
 	st, resumed, err := m.position(ctx)
 	if err != nil {
@@ -105,6 +108,21 @@ func (m *migration) position(ctx context.Context) (*state, int64, error) {
 
 // begin surveys the source and makes the destination.
 func (m *migration) begin(ctx context.Context) (*state, error) {
+	st, err := m.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.rejects.open(0); err != nil {
+		return nil, err
+	}
+	if err := m.sink.create(ctx, st); err != nil {
+		return nil, err
+	}
+	return st, m.checkpoint(st)
+}
+
+// plan surveys the source. It writes nothing.
+func (m *migration) plan(ctx context.Context) (*state, error) {
 	if err := m.p.check(ctx); err != nil {
 		return nil, err
 	}
@@ -120,10 +138,13 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 		return nil, err
 	}
 	found, err := m.source.survey(ctx, surveyOptions{
-		columns: m.p.sourceNames(all), limit: m.p.limit(), types: !m.p.DestinationFormat.delimited(),
+		columns: m.p.sourceNames(all), limit: m.p.limit(), types: !m.p.DestinationFormat.delimited() || m.p.DryRun,
 		bad: func(e *rowError) error {
 			if m.p.OnError == onErrorFail {
 				return e.fatal(m.p.Source)
+			}
+			if m.p.DryRun {
+				st.skip(e)
 			}
 			return nil // the copy counts it
 		},
@@ -140,13 +161,7 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 	}
 	st.Total = found.Records
 	m.j.Logf("counted %s records in %s; columns: %s", humanize.Comma(st.Total), m.since(), describe(st.Columns))
-	if err := m.rejects.open(0); err != nil {
-		return nil, err
-	}
-	if err := m.sink.create(ctx, st); err != nil {
-		return nil, err
-	}
-	return st, m.checkpoint(st)
+	return st, nil
 }
 
 // typeColumns finds the types of columns whose source does not say: a Parquet file needs them.

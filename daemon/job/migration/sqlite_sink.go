@@ -114,12 +114,16 @@ func (s *tableSink) create(ctx context.Context, st *state) (err error) {
 }
 
 func (s *tableSink) createTable(ctx context.Context, cols []column) error {
+	_, err := s.db.exec(ctx, createTable(s.p.DestinationTable, cols))
+	return err
+}
+
+func createTable(table string, cols []column) string {
 	defs := make([]string, len(cols))
 	for i, c := range cols {
 		defs[i] = strings.TrimSpace(quote(c.Name) + " " + declaration(c))
 	}
-	_, err := s.db.exec(ctx, fmt.Sprintf("create table %s (%s)", quote(s.p.DestinationTable), strings.Join(defs, ", ")))
-	return err
+	return fmt.Sprintf("create table %s (%s)", quote(table), strings.Join(defs, ", "))
 }
 
 // declaration is the type that a new column is declared with.

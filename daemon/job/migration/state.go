@@ -88,12 +88,18 @@ type result struct {
 	Success        bool    `json:"success"`
 	CompletionTime float64 `json:"completion_time"` // Unix s
 
-	Table       string  `json:"destination_table,omitempty"`
-	Verified    bool    `json:"verified"`
-	ContentHash string  `json:"content_hash"`
-	Skipped     int64   `json:"skipped_records"`
-	Skips       []skip  `json:"skipped"`
-	Rejects     string  `json:"rejected_path,omitempty"`
+	Table       string `json:"destination_table,omitempty"`
+	Verified    bool   `json:"verified"`
+	ContentHash string `json:"content_hash"`
+	Skipped     int64  `json:"skipped_records"`
+	Skips       []skip `json:"skipped"`
+	Rejects     string `json:"rejected_path,omitempty"`
+
+	// Of a dry run.
+	DryRun      bool            `json:"dry_run,omitempty"`
+	Columns     []plannedColumn `json:"columns,omitempty"`
+	CreateTable string          `json:"create_table,omitempty"`
+
 	Bytes       int64   `json:"bytes"`
 	Duration    float64 `json:"duration_seconds"`
 	CopySeconds float64 `json:"copy_seconds"`
