@@ -92,7 +92,8 @@
 // parquet-go reads and writes Parquet in pure Go, and merges files by copying their row groups as bytes.
 // Row groups of less than half a full one are put together again: a checkpoint each second would leave
 // thousands. Compression is Snappy: it costs next to nothing and every reader knows it.
-// merge, was rejected: it would save one pass over the file and be our own writer of a format with a
+// Appending to the footer by hand, without a merge, was rejected: it would save one pass over the file
+// and be our own writer of a format with a
 // library. The library panics over some damaged files: such a panic is an error with the file's name.
 //
 // klauspost/compress has both formats, and its gzip is faster than that of the standard library.

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,16 @@ func guard(path string, err *error) {
 
 // openParquet opens a file of that many bytes; the caller closes what it is read from.
 func openParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
+	end := make([]byte, 8)
+	if size < 12 {
+		return nil, fmt.Errorf("%d bytes", size)
+	}
+	if _, err := r.ReadAt(end, size-8); err != nil {
+		return nil, err
+	}
+	if n := int64(binary.LittleEndian.Uint32(end)); n > size-12 { // the library would make room for it
+		return nil, fmt.Errorf("a footer of %d bytes in a file of %d", n, size)
+	}
 	return parquet.OpenFile(r, size, parquet.SkipBloomFilters(true), parquet.ReadBufferSize(parquetBuffer))
 }
 
