@@ -22,7 +22,7 @@ type parquetSink struct {
 	merged string // the path of the merged file
 
 	columns []column
-	writer  *parquet.Writer
+	writer  *parquet.GenericWriter[any]
 	begun   bool // a file of the chain is being written
 	from    int64
 	group   groupSize
@@ -48,8 +48,8 @@ func (g *groupSize) add(o groupSize) {
 
 const lengthSize = 8 // of the number behind each file of the chain
 
-func newParquetWriter(w io.Writer, cols []column) *parquet.Writer {
-	return parquet.NewWriter(w, parquetSchema(cols), parquet.Compression(&parquet.Snappy), parquet.MaxRowsPerRowGroup(groupRows),
+func newParquetWriter(w io.Writer, cols []column) *parquet.GenericWriter[any] {
+	return parquet.NewGenericWriter[any](w, parquetSchema(cols), parquet.Compression(&parquet.Snappy), parquet.MaxRowsPerRowGroup(groupRows),
 		parquet.CreatedBy("durable", "1", "0"), parquet.PageBufferSize(parquetPage), parquet.WriteBufferSize(0))
 }
 
@@ -260,7 +260,7 @@ func (s *parquetSink) mergeOld(ctx context.Context, m *merger, st *state) error 
 
 // merger puts files together.
 type merger struct {
-	w     *parquet.Writer
+	w     *parquet.GenericWriter[any]
 	group groupSize
 }
 
