@@ -27,6 +27,8 @@ var migrationFlags = map[string]string{
 	"source-password":      "source_password",
 	"destination-password": "destination_password",
 	"columns":              "columns",
+	"rate-limit":           "rate_limit",
+	"dry-run":              "dry_run",
 	"on-error":             "on_error",
 	"source-format":        "source_format",
 	"destination-format":   "destination_format",
@@ -38,10 +40,10 @@ func newStartMigration(c *cli) *cobra.Command {
 		Use:     "migration SOURCE DESTINATION",
 		Aliases: []string{"data_migration"},
 		Short:   "Move records between files and databases",
-		Long: `Move records between files and databases: CSV, TSV, JSON Lines, SQLite and PostgreSQL, each to each.
-A place in PostgreSQL is postgres://USER@HOST/DATABASE; --source-password and --destination-password take
-env:NAME or file:PATH (of the daemon), or the password itself, which is kept apart and never shown.
-The format follows from the file's name, else from its content. Every record arrives exactly once,
+		Long: `Move records between files and databases: CSV, TSV, JSON Lines (also compressed: .gz, .zst), Parquet, SQLite
+and PostgreSQL, each to each. A place in PostgreSQL is postgres://USER@HOST/DATABASE; --source-password and
+--destination-password take env:NAME or file:PATH (of the daemon), or the password itself, which is kept apart
+and never shown. The format follows from the file's name, else from its content. Every record arrives exactly once,
 whatever happens meanwhile; at the end the destination is read again and compared.`,
 		Example: `  durablectl start migration orders.csv app.db --table orders
   durablectl start migration app.db orders.jsonl --table orders --columns id,total --watch`,
@@ -104,14 +106,16 @@ func declareMigration(cmd *cobra.Command) {
 	f.String("key", "", "columns that tell records apart, such as `a,b`: for --mode upsert, and for a --query to go on by")
 	f.String("source-password", "", "password of a database: env:`NAME`, file:PATH, or itself")
 	f.String("destination-password", "", "password of a database: env:`NAME`, file:PATH, or itself")
-	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`")
-	f.String("on-error", "", "a malformed record: fail (default), or skip and count it")
-	f.String("source-format", "", "format of the source: csv, tsv, jsonl, sqlite")
+	f.StringSlice("columns", nil, "only these columns, in this order, such as `a,b`; c=b calls the column b c")
+	f.Float64("rate-limit", 0, "copy at most `N` records a second")
+	f.Bool("dry-run", false, "write nothing: tell counts, columns, types and the CREATE TABLE")
+	f.String("on-error", "", "a malformed record: fail (default), skip and count it, or keep it in a file")
+	f.String("source-format", "", "format of the source: csv, tsv, jsonl, parquet, sqlite")
 	f.String("destination-format", "", "format of the destination")
 	offer(cmd, "mode", "create", "replace", "append", "upsert")
-	offer(cmd, "on-error", "fail", "skip")
-	offer(cmd, "source-format", "csv", "tsv", "jsonl", "sqlite")
-	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "sqlite")
+	offer(cmd, "on-error", "fail", "skip", "file")
+	offer(cmd, "source-format", "csv", "tsv", "jsonl", "parquet", "sqlite")
+	offer(cmd, "destination-format", "csv", "tsv", "jsonl", "parquet", "sqlite")
 }
 
 // migrationParams returns the parameters that were given; the rest is the kind's to decide.
@@ -144,6 +148,8 @@ func value(flags *pflag.FlagSet, f *pflag.Flag) (any, error) {
 		return flags.GetInt64(f.Name)
 	case "int":
 		return flags.GetInt(f.Name)
+	case "bool":
+		return flags.GetBool(f.Name)
 	case "float64":
 		return flags.GetFloat64(f.Name)
 	case "duration":

@@ -16,10 +16,10 @@ var common = []arg{
 	{name: "idempotency_key", typ: argString, desc: "Repeating a call under the same key starts nothing twice"},
 }
 
-var formats = []string{"csv", "tsv", "jsonl", "sqlite"}
+var formats = []string{"csv", "tsv", "jsonl", "parquet", "sqlite"}
 
 var migrationArgs = append([]arg{
-	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines or SQLite file, absolute path; or postgres://USER@HOST/DATABASE"},
+	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines (.gz, .zst too), Parquet or SQLite file, absolute path; or postgres://USER@HOST/DATABASE"},
 	{name: "destination_path", typ: argString, required: true, desc: "File to write, format by its extension; or postgres://..."},
 	{name: "record_count", typ: argInteger, min: 1, desc: "Move at most so many records; default all"},
 	{name: "mode", typ: argString, enum: []string{"create", "replace", "append", "upsert"}, desc: "create (default) refuses an existing destination; upsert needs key"},
@@ -31,9 +31,11 @@ var migrationArgs = append([]arg{
 	{name: "destination_table", typ: argString, desc: "Where it differs from table"},
 	{name: "source_format", typ: argString, enum: formats, desc: "Default: by extension, then content"},
 	{name: "destination_format", typ: argString, enum: formats},
-	{name: "columns", typ: argStrings, desc: "Only these, in this order"},
+	{name: "columns", typ: argStrings, desc: "Only these, in this order; NEW=OLD renames"},
 	{name: "batch_size", typ: argInteger, min: 1, desc: "Records per commit. Default: by time, faster"},
-	{name: "on_error", typ: argString, enum: []string{"fail", "skip"}, desc: "For malformed rows"},
+	{name: "rate_limit", typ: argInteger, min: 1, desc: "Records a second at most"},
+	{name: "on_error", typ: argString, enum: []string{"fail", "skip", "file"}, desc: "For malformed rows; file keeps them beside the destination"},
+	{name: "dry_run", typ: argBoolean, desc: "Only tell counts, types, CREATE TABLE"},
 }, common...)
 
 func (s *Server) startTools() []tool {

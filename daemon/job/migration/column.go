@@ -17,8 +17,14 @@ const (
 	typeText    colType = "text"
 	typeJSON    colType = "json"    // objects and arrays
 	typeMixed   colType = "mixed"   // each value has its own
-	typeDecimal colType = "decimal" // of any size; only where the destination has such
+	typeDecimal colType = "decimal" // of any size; with a size, of Parquet and PostgreSQL, see decimalType
 	typeBlob    colType = "blob"
+
+	typeTimestamp     colType = "timestamp" // an instant, in UTC; the values of these are text in ISO 8601
+	typeTimestampNano colType = "timestamp_ns"
+	typeLocalTime     colType = "local_timestamp" // without a zone
+	typeLocalTimeNano colType = "local_timestamp_ns"
+	typeDate          colType = "date"
 )
 
 // column is one column of the source, as the survey found it.
@@ -29,6 +35,8 @@ type column struct {
 	Decl string `json:"decl,omitempty"`
 	// PG is the type in a PostgreSQL source: carried over to a PostgreSQL destination.
 	PG string `json:"pg,omitempty"`
+	// From is its name in the source, where that is another.
+	From string `json:"from,omitempty"`
 }
 
 // inference finds the narrowest type that keeps every value of a column.
@@ -36,7 +44,7 @@ type inference struct {
 	typ colType
 	// big: an integer was seen that a float64 does not hold, so that integers and floats do not mix.
 	big bool
-	// rich: the destination has decimals of any size and blobs, so that these are types of their own.
+	// rich: the destination has decimals of any size, so that these are a type of their own.
 	rich bool
 	// exp: a float was seen that is written with an exponent.
 	exp bool
@@ -79,15 +87,11 @@ func (in *inference) value(v value) {
 		in.add(typeText, typeMixed)
 	case document:
 		in.add(typeJSON, typeMixed)
+	case []byte:
+		in.add(typeBlob, typeMixed)
 	case decimal:
 		if in.rich && textDecimal(string(v)) {
 			in.add(typeDecimal, typeMixed)
-			return
-		}
-		in.typ = typeMixed
-	case []byte:
-		if in.rich {
-			in.add(typeBlob, typeMixed)
 			return
 		}
 		in.typ = typeMixed

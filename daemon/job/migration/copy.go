@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // batch is a number of records on their way, as the destination wants them.
@@ -45,6 +47,8 @@ type producer struct {
 	left int64 // records until the total
 	// tail: what comes after the last of them is read too, for the records left out there.
 	tail bool
+
+	limiter *rate.Limiter // nil: none
 
 	hash   hasher
 	normal []value
@@ -87,8 +91,11 @@ func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *bat
 func (p *producer) fill(ctx context.Context, b *batch) error {
 	start, bytes := time.Now(), 0
 	for n := 1; (p.left > 0 || p.tail) && b.rows() < p.m.p.batchSize() && bytes < batchBytes; n++ {
-		if n%64 == 0 && (ctx.Err() != nil || time.Since(start) > batchTime) {
+		if (n%64 == 0 || p.limiter != nil) && (ctx.Err() != nil || time.Since(start) > batchTime) {
 			return nil // run sees to ctx
+		}
+		if p.left > 0 && !p.pace(ctx) {
+			return nil
 		}
 		from := len(b.values)
 		for range b.width {
@@ -111,6 +118,9 @@ func (p *producer) fill(ctx context.Context, b *batch) error {
 			}
 			b.bad = append(b.bad, bad)
 			b.values = b.values[:from]
+			if bad.raw == nil && p.m.p.OnError == onErrorFile {
+				bad.keep(p.st.Columns, row)
+			}
 			if len(b.bad) >= maxSkips {
 				return nil
 			}
@@ -149,14 +159,14 @@ func (p *producer) convert(row []value) error {
 
 // copy moves the records that are left.
 func (m *migration) copy(ctx context.Context, st *state) error {
-	r, err := m.source.open(ctx, st.Columns, st.At)
+	r, err := m.source.open(ctx, sourceColumns(st.Columns), st.At)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.close() }() // a reader
 	inner, stop := context.WithCancel(ctx)
 	p := &producer{m: m, st: st, r: r, sink: m.sink, left: st.Total - st.Read, normal: make([]value, len(st.Columns)),
-		tail: !m.source.snapshot() && st.Total < m.p.limit()}
+		limiter: m.p.limiter(), tail: !m.source.snapshot() && st.Total < m.p.limit()}
 	for _, c := range st.Columns {
 		p.cast = append(p.cast, m.source.caster(c))
 	}
@@ -220,11 +230,15 @@ func (m *migration) take(ctx context.Context, st *state, b *batch) error {
 	bad := b.bad
 	for _, r := range refused {
 		r.err.line = b.lines[r.row]
+		r.err.keep(st.Columns, b.row(r.row))
 		bad = append(bad, r.err)
 	}
 	for _, e := range bad {
 		if m.p.OnError == onErrorFail {
 			return e.fatal(m.p.Source)
+		}
+		if err := m.rejects.add(e); err != nil {
+			return err
 		}
 		m.j.Logf("skipped line %d: %s", e.line, e.msg)
 		st.skip(e)

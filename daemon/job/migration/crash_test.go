@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,13 @@ var crashCases = []struct {
 	{"replace CSV", "jsonl", "csv", "replace", "old\n"},
 	{"append to CSV", "csv", "csv", "append", "id,name\n-1,old\n"},
 	{"create JSON Lines", "csv", "jsonl", "create", ""},
+	{"create Parquet", "csv", "parquet", "create", ""},
+	{"replace Parquet", "jsonl.zst", "parquet", "replace", "old\n"},
+	{"append to Parquet", "db", "parquet", "append", "{\"id\":-1,\"name\":\"old\"}\n"},
+	{"from Parquet", "parquet", "jsonl.zst", "create", ""},
+	{"create gzip", "csv.gz", "csv.gz", "create", ""},
+	{"append to gzip", "jsonl", "csv.gz", "append", "id,name\n-1,old\n"},
+	{"append to zstd", "db", "jsonl.zst", "append", "{\"id\":-1,\"name\":\"old\"}"},
 	{"append to JSON Lines", "db", "jsonl", "append", "{\"id\":-1,\"name\":\"old\"}\n"},
 }
 
@@ -57,12 +65,12 @@ func crashSetup(t *testing.T, dir string, source, destination, mode, old string)
 	src, dst := filepath.Join(dir, "data."+source), filepath.Join(dir, "out."+destination)
 	var text strings.Builder
 	statements := []string{"create table data (id INTEGER, name TEXT)"}
-	want := map[string]string{"db": "id INTEGER, name TEXT\n", "csv": "id,name\n", "jsonl": ""}[destination]
+	want := map[string]string{"db": "id INTEGER, name TEXT\n", "csv": "id,name\n", "csv.gz": "id,name\n"}[destination]
 	row := func(id int, name string) {
 		switch destination {
 		case "db":
 			want += fmt.Sprintf("%d|'%s'\n", id, name)
-		case "csv":
+		case "csv", "csv.gz":
 			want += fmt.Sprintf("%d,%s\n", id, name)
 		default:
 			want += fmt.Sprintf("{\"id\":%d,\"name\":\"%s\"}\n", id, name)
@@ -71,12 +79,12 @@ func crashSetup(t *testing.T, dir string, source, destination, mode, old string)
 	if mode == "append" {
 		row(-1, "old")
 	}
-	if source == "csv" {
+	if strings.HasPrefix(source, "csv") {
 		text.WriteString("id,name\n")
 	}
 	for i := range crashRecords {
 		name := fmt.Sprintf("n%03d", i)
-		if source == "csv" {
+		if strings.HasPrefix(source, "csv") {
 			fmt.Fprintf(&text, "%d,%s\n", i, name)
 		} else {
 			fmt.Fprintf(&text, "{\"id\":%d,\"name\":%q}\n", i, name)
@@ -86,21 +94,59 @@ func crashSetup(t *testing.T, dir string, source, destination, mode, old string)
 	}
 	if source == "db" {
 		sqlExec(t, src, statements...)
-	} else if err := os.WriteFile(src, []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
+	} else {
+		writeAs(t, src, text.String())
 	}
 	if old != "" && destination == "db" {
 		sqlExec(t, dst, strings.Split(old, ";")...)
-	} else if old != "" {
+	} else if old != "" && mode == "replace" {
 		if err := os.WriteFile(dst, []byte(old), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	} else if old != "" {
+		writeAs(t, dst, old)
 	}
 	p := paths(src, dst, "mode", mode, "batch_size", 4)
 	if destination == "db" {
 		p["destination_table"] = "data"
 	}
 	return p, want
+}
+
+// writeAs writes text compressed as the name of path says, or as Parquet.
+func writeAs(t *testing.T, path, text string) {
+	t.Helper()
+	if strings.HasSuffix(path, ".parquet") {
+		migrate(t, paths(write(t, "text.jsonl", text), path))
+		return
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w io.Writer = f
+	if c, _ := compressionOf(path); c != compressNone {
+		m, err := newMembers(c, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := errors.Join(m.end(), f.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}()
+		_, err = m.Write([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if _, err = io.WriteString(w, text); err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // check holds the end of a migration against what is wanted.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"durable/ipc/task"
@@ -87,23 +86,21 @@ func headerColumns(names []string, path string) ([]column, error) {
 }
 
 func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
-	f, err := os.Open(s.path)
+	f, err := openText(s.path, at.Offset)
 	if err != nil {
-		return nil, fileError(err, "source", s.path)
+		return nil, err
 	}
 	r := &delimitedReader{path: s.path, file: f, base: at}
+	r.raw = &rawText{r: f, base: at.Offset}
+	r.limited = &limitReader{r: r.raw, allow: MaxRecord}
+	in := bufio.NewReaderSize(r.limited, readBuffer)
 	if at.Offset == 0 {
-		mark := make([]byte, len(bom))
-		if _, err := io.ReadFull(f, mark); err == nil && bytes.Equal(mark, bom) {
+		if mark, err := in.Peek(len(bom)); err == nil && bytes.Equal(mark, bom) {
 			r.base.Offset = int64(len(bom))
+			_, _ = in.Discard(len(bom)) // they have just been seen
 		}
 	}
-	if _, err := f.Seek(r.base.Offset, io.SeekStart); err != nil {
-		_ = f.Close() // nothing was written
-		return nil, fileError(err, "source", s.path)
-	}
-	r.limited = &limitReader{r: f}
-	r.csv = csv.NewReader(bufio.NewReaderSize(r.limited, readBuffer))
+	r.csv = csv.NewReader(in)
 	r.csv.Comma = s.comma
 	r.csv.FieldsPerRecord = -1 // checked here, with a better message
 	r.csv.ReuseRecord = true
@@ -205,8 +202,9 @@ const readBuffer = 256 << 10
 // delimitedReader reads records, at first the header, from a position on.
 type delimitedReader struct {
 	path    string
-	file    *os.File
+	file    io.Closer
 	limited *limitReader
+	raw     *rawText
 	csv     *csv.Reader
 	all     []column
 	width   int   // fields of a record; 0: any number, for the header
@@ -238,18 +236,29 @@ func (r *delimitedReader) read(row []value) error {
 // record returns the fields of the next record; they are good until the next call.
 func (r *delimitedReader) record() ([]string, error) {
 	r.limited.allow = MaxRecord
+	start := r.base.Offset + r.csv.InputOffset()
+	r.raw.from(start)
 	fields, err := r.csv.Read()
 	if err != nil {
-		return nil, r.explain(err)
+		return nil, r.withRaw(r.explain(err), start)
 	}
 	first, _ := r.csv.FieldPos(0)
 	last, _ := r.csv.FieldPos(len(fields) - 1)
 	r.at = int64(first)
 	r.next = int64(last + strings.Count(fields[len(fields)-1], "\n"))
 	if r.width > 0 && len(fields) != r.width {
-		return nil, &rowError{r.line(), fmt.Sprintf("%s, but the header has %d", fieldCount(len(fields)), r.width)}
+		return nil, r.withRaw(&rowError{line: r.line(), msg: fmt.Sprintf("%s, but the header has %d", fieldCount(len(fields)), r.width)}, start)
 	}
 	return fields, nil
+}
+
+// withRaw adds to a record that cannot be read its text, from start on.
+func (r *delimitedReader) withRaw(err error, start int64) error {
+	var bad *rowError
+	if errors.As(err, &bad) {
+		bad.raw = bytes.TrimSuffix(bytes.TrimSuffix(r.raw.text(start, r.base.Offset+r.csv.InputOffset()), []byte("\n")), []byte("\r"))
+	}
+	return err
 }
 
 func (r *delimitedReader) explain(err error) error {
@@ -259,7 +268,7 @@ func (r *delimitedReader) explain(err error) error {
 		return err
 	case errors.As(err, &parse):
 		r.at, r.next = int64(parse.StartLine), int64(parse.Line)
-		return &rowError{r.line(), parse.Err.Error()}
+		return &rowError{line: r.line(), msg: parse.Err.Error()}
 	case errors.Is(err, errTooLong):
 		return tooLong(r.path, r.base.Line+r.next+1)
 	}

@@ -1,4 +1,4 @@
-// Package migration is the job kind data_migration: it moves records from a CSV, TSV, JSON Lines or
+// Package migration is the job kind data_migration: it moves records from a CSV, TSV, JSON Lines, Parquet or
 // SQLite file or a PostgreSQL database to any of these, exactly once whatever dies on the way, and proves
 // it by reading the destination back.
 //
@@ -18,6 +18,18 @@
 //     has been verified; until then what was there before is untouched (mode=append works on a copy).
 //     Of a failed or cancelled migration the .part file stays for a retry.
 //
+//   - A Parquet file has its directory at the end and cannot be cut. Its partial file is a chain of whole
+//     Parquet files, one for each checkpoint, which can be cut between any two. They are merged into
+//     NAME.ROOT-ID.part.merged, which is verified and published.
+//
+//   - A text file whose name ends in .gz or .zst is compressed. Each checkpoint ends a gzip member or a
+//     zstd frame, so that it is cut like a plain one; a reader takes all members for one text. To go on
+//     inside a compressed source, what comes before is read again and dropped.
+//
+//   - With on_error=file the records left out go to NAME.rejected.jsonl in the same way: line, reason,
+//     and the text of the line or the values. It is published before the destination is. PostgreSQL has
+//     no folder: there it is the artifact rejected.jsonl of the task, and of a retry its own.
+//
 //   - A PostgreSQL destination is as a SQLite one; the position lies in the schema of the table. A server
 //     that dies, or a COMMIT whose answer is lost, is a loss of the connection: the attempt connects again
 //     for up to a minute without progress, reads the position and goes on from there. After that it fails
@@ -33,6 +45,9 @@
 // mode=upsert needs a unique index on exactly the columns of key. What a record replaces is read first and
 // taken off the sum, so that the end is proved as well. While mode=append or upsert is under way, nobody else
 // may write to the table: the proof would fail.
+//
+// key names columns as the destination calls them, or else as the source does: where columns renames one,
+// both find it.
 //
 // Passwords come by the URL, or by source_password and destination_password: env:NAME and file:PATH name one
 // that the daemon reads at each attempt; a literal one is kept apart until the task's end. PGPASSFILE and
@@ -60,6 +75,46 @@
 //	infinity                     +Inf, -Inf        "+Inf", "-Inf"    REAL                    double precision
 //	text that is not UTF-8       byte for byte     malformed record  byte for byte           malformed record
 //	text with a NUL byte         byte for byte     as it is          byte for byte           malformed record
+//
+// Types of columns, where a source has them, or its values show them:
+//
+//	here               of Parquet                   of PostgreSQL                  new in SQLite
+//	integer            INT64 (8 to 32 bits: read)   bigint (smallint, int: read)   INTEGER
+//	real               DOUBLE (FLOAT: read)         double precision (real: read)  REAL
+//	decimal(p,s)       DECIMAL(p,s), p up to 38     numeric(p,s)                   none: TEXT
+//	decimal            JSON                         numeric                        none: TEXT
+//	boolean            BOOLEAN                      boolean                        BOOLEAN
+//	text               STRING (ENUM, UUID: read)    text (and all others: read)    TEXT
+//	blob               BYTE_ARRAY                   bytea                          BLOB
+//	json, mixed        JSON                         json (jsonb, arrays: read)     JSON; none
+//	date               DATE                         date                           TEXT
+//	timestamp          TIMESTAMP, UTC               timestamp with time zone       TEXT
+//	local_timestamp    TIMESTAMP, local             timestamp without time zone    TEXT
+//	... of nanoseconds TIMESTAMP(NANOS)             text: it would round them      TEXT
+//
+// Only Parquet and PostgreSQL have decimals of a size, dates and timestamps: elsewhere, and from elsewhere, they
+// are numbers and text. What a Parquet file cannot hold of PostgreSQL is malformed: infinity as a date or timestamp,
+// years before 1 and after 9999, NaN in a numeric(p,s). A query can make text of it.
+//
+// In a Parquet file all columns may be NULL, and NULL and "" stay apart. What is lost on the way there, and no
+// more:
+//
+//	what                           to Parquet
+//	key that is not there          NULL
+//	empty cell of CSV, TSV         "", or NULL in a typed column
+//	column of values of any kind   JSON, each value a JSON text of its own; there blobs are base64,
+//	                               infinity is "+Inf", "-Inf" or "NaN"
+//	integer beyond int64, and
+//	number beyond float64          JSON, as written; text where it came as text
+//	text of a time with its zone   text, as written: Parquet's own have no zone
+//	text that is not UTF-8         malformed record
+//	document                       JSON without white space
+//
+// From Parquet, dates, times and timestamps are text in ISO 8601 (with Z where the file says UTC), decimal
+// numbers are numbers with all their digits, a UUID is text, FLOAT a number of float64, INTERVAL and FLOAT16 are
+// blobs; unsigned integers are numbers. To another Parquet file timestamps (of milliseconds as
+// microseconds), dates and decimals of up to 38 digits keep their types; times become text. Nested and
+// repeated columns are refused; choose the others with columns.
 //
 // In words: CSV and TSV have no types and no NULL (encoding/csv does not tell an empty cell from ""),
 // and encoding/csv reads CR LF inside a quoted cell as LF. JSON Lines has no blobs; the order of keys
@@ -91,6 +146,17 @@
 // Libraries: encoding/csv and encoding/json read and write the formats, modernc.org/sqlite is SQLite
 // without cgo, xxhash is fast enough to disappear beside parsing and has a fixed seed (hash/maphash has
 // none that survives a restart; SHA-256 defends against forgery, which nobody commits here).
+//
+// parquet-go reads and writes Parquet in pure Go, and merges files by copying their row groups as bytes.
+// Row groups of less than half a full one are put together again: a checkpoint each second would leave
+// thousands. Compression is Snappy: it costs next to nothing and every reader knows it.
+// Appending to the footer by hand, without a merge, was rejected: it would save one pass over the file
+// and be our own writer of a format with a
+// library. The library panics over some damaged files: such a panic is an error with the file's name.
+//
+// klauspost/compress has both formats, and its gzip is faster than that of the standard library.
+//
+// rate_limit counts the records that are copied; the survey before is not slowed.
 //
 // SQLite is used through its database/sql driver, but not through sql.DB: one connection needs no pool,
 // and the conversions between would cost a third of the time.

@@ -20,6 +20,9 @@ import (
 type rowError struct {
 	line int64 // 0 until the reader or the pipeline has filled it in
 	msg  string
+	// What there is of the record, for on_error=file: its text, or its values.
+	raw    []byte
+	record []byte
 }
 
 func (e *rowError) Error() string { return e.msg }
@@ -32,7 +35,7 @@ func rowErrorf(format string, args ...any) *rowError {
 func (e *rowError) fatal(path string) *task.Error {
 	return task.Errorf(task.InvalidArgument, "%s, line %d: %s", path, e.line, e.msg).
 		WithDetail("line", e.line).
-		WithHint("mend that line, or leave such records out with on_error=skip")
+		WithHint("mend that line, or leave such records out with on_error=skip, or on_error=file")
 }
 
 // fileError says what an operating system's error about a file means, and what to do about it.

@@ -29,10 +29,12 @@ type fileSink struct {
 	encoder
 	file *os.File
 	buf  *bufio.Writer
-	out  counter
+	zip  *members // nil: not compressed
+	raw  counter  // the file
+	out  counter  // its text
 }
 
-// counter counts what was written through it: the length of the file.
+// counter counts what was written through it.
 type counter struct {
 	w io.Writer
 	n int64
@@ -77,14 +79,19 @@ func (s *fileSink) claim(_ context.Context, saved *state) (*state, error) {
 		_ = f.Close() // the first error counts
 		return nil, fileError(err, "partial file", s.part)
 	}
-	s.use(f, saved.File.Length)
-	return saved, nil
+	return saved, s.use(f, saved.File.Length)
 }
 
-func (s *fileSink) use(f *os.File, length int64) {
+func (s *fileSink) use(f *os.File, length int64) (err error) {
 	s.file = f
 	s.buf = bufio.NewWriterSize(f, writeBuffer)
-	s.out = counter{w: s.buf, n: length}
+	s.raw = counter{w: s.buf, n: length}
+	s.out = counter{w: &s.raw, n: length}
+	if c, _ := compressionOf(s.p.Destination); c != compressNone {
+		s.zip, err = newMembers(c, &s.raw)
+		s.out.w = s.zip
+	}
+	return err
 }
 
 const writeBuffer = 256 << 10
@@ -98,7 +105,9 @@ func (s *fileSink) create(ctx context.Context, st *state) error {
 	if err != nil {
 		return fileError(err, "partial file", s.part)
 	}
-	s.use(f, 0)
+	if err := s.use(f, 0); err != nil {
+		return err
+	}
 	if s.p.Mode == modeAppend {
 		if err := s.copyOld(ctx, st); err != nil {
 			return err
@@ -110,35 +119,47 @@ func (s *fileSink) create(ctx context.Context, st *state) error {
 		}
 	}
 	st.File.Base = s.out.n
+	if s.zip != nil {
+		s.zip.begin() // also of no text at all there is one member
+	}
 	return s.commit(ctx, st)
 }
 
 // copyOld begins the partial file with the file that is appended to. Appending in place would leave
 // half of the records in a file that others use, and could not be taken back.
 func (s *fileSink) copyOld(ctx context.Context, st *state) error {
-	old, err := os.Open(s.path)
-	if errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(s.path); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
+	old, err := openText(s.path, 0)
 	if err != nil {
-		return fileError(err, "destination", s.path)
+		return err
 	}
 	defer func() { _ = old.Close() }() // nothing was written
+	if c, _ := compressionOf(s.p.Destination); old.kind != c {
+		return task.Errorf(task.InvalidArgument, "destination %s: its extension does not say how it is compressed", s.p.Destination).
+			WithHint("rename it")
+	}
 	print, err := fileFingerprint(s.path)
 	if err != nil {
 		return err
 	}
 	st.File.Old = &print
-	if _, err = io.Copy(&s.out, ctxReader{ctx, old}); err != nil {
-		return fileError(err, "destination", s.part)
-	}
-	last := make([]byte, 1)
-	if print.Size > 0 {
-		if _, err = old.ReadAt(last, print.Size-1); err == nil && last[0] != '\n' {
-			_, err = s.out.Write([]byte("\n"))
-		}
+	var last lastByte
+	if _, err = io.Copy(&s.out, io.TeeReader(ctxReader{ctx, old}, &last)); err == nil && last != 0 && last != '\n' {
+		_, err = s.out.Write([]byte("\n"))
 	}
 	return fileError(err, "destination", s.part)
+}
+
+// lastByte keeps the last byte written to it.
+type lastByte byte
+
+func (l *lastByte) Write(b []byte) (int, error) {
+	if len(b) > 0 {
+		*l = lastByte(b[len(b)-1])
+	}
+	return len(b), nil
 }
 
 // ctxReader makes a long copy end when its context does.
@@ -174,11 +195,17 @@ func (s *fileSink) write(_ context.Context, b *batch) ([]refusal, error) {
 }
 
 func (s *fileSink) commit(_ context.Context, st *state) error {
-	err := s.buf.Flush()
+	var err error
+	if s.zip != nil {
+		err = s.zip.end()
+	}
+	if err == nil {
+		err = s.buf.Flush()
+	}
 	if err == nil {
 		err = s.file.Sync()
 	}
-	st.File.Length = s.out.n
+	st.File.Length = s.raw.n
 	return fileError(err, "destination", s.part)
 }
 

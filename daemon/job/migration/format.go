@@ -3,7 +3,6 @@ package migration
 import (
 	"bytes"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -18,10 +17,15 @@ const (
 	formatTSV    format = "tsv"
 	formatJSONL  format = "jsonl"
 	formatSQLite format = "sqlite"
+
+	formatParquet format = "parquet"
 )
 
 func (f format) delimited() bool { return f == formatCSV || f == formatTSV }
 func (f format) database() bool  { return f == formatSQLite || f == formatPostgres }
+
+// typed: a type of a column binds each of its values.
+func (f format) typed() bool { return f == formatParquet || f == formatPostgres }
 
 func (f format) comma() rune {
 	if f == formatTSV {
@@ -32,29 +36,23 @@ func (f format) comma() rune {
 
 func (f format) validate(name string) error {
 	switch f {
-	case "", formatCSV, formatTSV, formatJSONL, formatSQLite:
+	case "", formatCSV, formatTSV, formatJSONL, formatSQLite, formatParquet:
 		return nil
 	case formatPostgres:
 		return nil // a URL says it already; Prepare's own parameters come back here
-	case "parquet":
-		return errParquet(name)
 	}
-	return task.Errorf(task.InvalidArgument, "%s: %q, want csv, tsv, jsonl or sqlite", name, string(f))
-}
-
-func errParquet(name string) error {
-	return task.Errorf(task.Unimplemented, "%s: Parquet is not supported yet", name).
-		WithHint("convert it to CSV, JSON Lines or SQLite")
+	return task.Errorf(task.InvalidArgument, "%s: %q, want csv, tsv, jsonl, parquet or sqlite", name, string(f))
 }
 
 func errCompressed(name string) error {
-	return task.Errorf(task.Unimplemented, "%s: compressed files are not supported yet", name).
-		WithHint("decompress it first (gunzip, zstd -d), or name a destination without that extension")
+	return task.Errorf(task.Unimplemented, "%s: only CSV, TSV and JSON Lines may be compressed, with gzip or zstd", name).
+		WithHint("decompress it first, or name a destination without that extension")
 }
 
 // byExtension returns the format that path's extension stands for; "" if it stands for none.
 func byExtension(name, path string) (format, error) {
-	switch strings.ToLower(filepath.Ext(path)) {
+	packed, plain := compressionOf(path)
+	switch strings.ToLower(filepath.Ext(plain)) {
 	case ".csv":
 		return formatCSV, nil
 	case ".tsv", ".tab":
@@ -62,10 +60,16 @@ func byExtension(name, path string) (format, error) {
 	case ".jsonl", ".ndjson":
 		return formatJSONL, nil
 	case ".db", ".sqlite", ".sqlite3", ".db3":
-		return formatSQLite, nil
+		if packed == compressNone {
+			return formatSQLite, nil
+		}
+		return "", errCompressed(name + " " + path)
 	case ".parquet":
-		return "", errParquet(name + " " + path)
-	case ".gz", ".zst", ".zstd", ".bz2", ".xz":
+		if packed == compressNone {
+			return formatParquet, nil
+		}
+		return "", errCompressed(name + " " + path)
+	case ".bz2", ".xz":
 		return "", errCompressed(name + " " + path)
 	}
 	return "", nil
@@ -74,9 +78,9 @@ func byExtension(name, path string) (format, error) {
 // sniffLen is how much of a file is looked at to tell its format.
 const sniffLen = 64 << 10
 
-// head returns the beginning of a file.
+// head returns the beginning of a file, of its text if it is compressed.
 func head(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openText(path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +93,13 @@ func head(path string) ([]byte, error) {
 	return b[:n], err
 }
 
-const sqliteMagic = "SQLite format 3\x00"
+const (
+	sqliteMagic  = "SQLite format 3\x00"
+	parquetMagic = "PAR1"
+)
+
+// binary formats are told by their beginning: none is ever mistaken for another.
+func (f format) binary() bool { return f == formatSQLite || f == formatParquet }
 
 // byContent returns the format that content, a file's beginning, looks like; "" if like none. A
 // content that can be named but not read is an error.
@@ -99,6 +109,9 @@ func byContent(name string, content []byte) (format, error) {
 	}
 	if bytes.HasPrefix(content, []byte(sqliteMagic)) {
 		return formatSQLite, nil
+	}
+	if bytes.HasPrefix(content, []byte(parquetMagic)) {
+		return formatParquet, nil
 	}
 	content = bytes.TrimLeft(bytes.TrimPrefix(content, bom), " \t\r\n")
 	line, _, whole := bytes.Cut(content, []byte("\n"))
@@ -130,8 +143,6 @@ var bom = []byte("\xef\xbb\xbf")
 func checkReadable(name string, content []byte) error {
 	has := func(magic string) bool { return bytes.HasPrefix(content, []byte(magic)) }
 	switch {
-	case has("PAR1"):
-		return errParquet(name)
 	case has("\x1f\x8b"), has("\x28\xb5\x2f\xfd"), has("BZh"), has("\xfd7zXZ\x00"):
 		return errCompressed(name)
 	case has("PK\x03\x04"):
@@ -164,14 +175,14 @@ func sourceFormat(p *params, content []byte) (format, error) {
 		return "", err
 	case f == "" && looks == "":
 		return "", task.Errorf(task.InvalidArgument, "source %s: unknown format", p.Source).
-			WithHint("CSV, TSV, JSON Lines and SQLite are known; say which with source_format")
+			WithHint("CSV, TSV, JSON Lines, Parquet and SQLite are known; say which with source_format")
 	case f == "":
 		return looks, nil
 	}
 	if err != nil && (f == formatJSONL || checkReadable("source", content) != nil) {
 		return "", err
 	}
-	if len(content) > 0 && (f == formatSQLite) != (looks == formatSQLite) {
+	if len(content) > 0 && f != looks && (f.binary() || looks.binary()) {
 		return "", task.Errorf(task.InvalidArgument, "source %s: is not %s, whatever its name says", p.Source, f).
 			WithHint("give it its true extension, or say which format it has with source_format")
 	}
@@ -182,6 +193,9 @@ func sourceFormat(p *params, content []byte) (format, error) {
 // of what is there already, and for a new file without an extension the source's.
 func destinationFormat(p *params, content []byte) (format, error) {
 	if p.DestinationFormat != "" {
+		if packed, _ := compressionOf(p.Destination); packed != compressNone && p.DestinationFormat.binary() {
+			return "", errCompressed("destination " + p.Destination)
+		}
 		return p.DestinationFormat, nil
 	}
 	f, err := byExtension("destination", p.Destination)
@@ -193,9 +207,9 @@ func destinationFormat(p *params, content []byte) (format, error) {
 			return f, err
 		}
 	}
-	if filepath.Ext(p.Destination) == "" {
+	if packed, plain := compressionOf(p.Destination); filepath.Ext(plain) == "" && (packed == compressNone || !p.SourceFormat.binary()) {
 		return p.SourceFormat, nil
 	}
 	return "", task.Errorf(task.InvalidArgument, "destination %s: unknown format", p.Destination).
-		WithHint("use the extension .csv, .tsv, .jsonl or .db, or say it with destination_format")
+		WithHint("use the extension .csv, .tsv, .jsonl, .parquet or .db, or say it with destination_format")
 }

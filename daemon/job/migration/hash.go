@@ -42,6 +42,9 @@ func (h *hasher) row(row []value) uint64 {
 		case int64:
 			b = binary.LittleEndian.AppendUint64(append(b, 'i'), uint64(v))
 		case float64:
+			if math.IsNaN(v) {
+				v = math.NaN() // there are many, and not every format keeps which
+			}
 			if n := int64(v); float64(n) == v && math.Abs(v) < 1<<63 {
 				b = binary.LittleEndian.AppendUint64(append(b, 'i'), uint64(n))
 			} else {

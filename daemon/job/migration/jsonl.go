@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"slices"
 
 	"durable/ipc/task"
@@ -21,13 +20,9 @@ func (s *jsonSource) caster(column) func(value) value          { return nil }
 func (s *jsonSource) header(context.Context) ([]column, error) { return nil, nil }
 
 func (s *jsonSource) openAt(at position) (*jsonReader, error) {
-	f, err := os.Open(s.path)
+	f, err := openText(s.path, at.Offset)
 	if err != nil {
-		return nil, fileError(err, "source", s.path)
-	}
-	if _, err := f.Seek(at.Offset, io.SeekStart); err != nil {
-		_ = f.Close() // nothing was written
-		return nil, fileError(err, "source", s.path)
+		return nil, err
 	}
 	return &jsonReader{path: s.path, file: f, in: bufio.NewReaderSize(f, readBuffer), pos: at, index: map[string]int{}}, nil
 }
@@ -127,7 +122,7 @@ func (k *keySurvey) result(records int64) ([]column, error) {
 // jsonReader reads records from a position on.
 type jsonReader struct {
 	path  string
-	file  *os.File
+	file  io.Closer
 	in    *bufio.Reader
 	long  []byte // a line longer than in's buffer
 	pos   position
@@ -153,7 +148,7 @@ func (r *jsonReader) read(row []value) error {
 		if i, ok := r.index[string(m.key)]; ok {
 			row[i] = m.value
 		} else if r.strict {
-			return &rowError{r.pos.Line, "unexpected key " + string(quoted(string(m.key)))}
+			return &rowError{line: r.pos.Line, msg: "unexpected key " + string(quoted(string(m.key)))}
 		}
 	}
 	return nil
@@ -173,7 +168,7 @@ func (r *jsonReader) object() ([]member, error) {
 			continue
 		}
 		if r.members, err = parseObject(line, r.members[:0]); err != nil {
-			return nil, &rowError{r.pos.Line, err.Error()}
+			return nil, &rowError{line: r.pos.Line, msg: err.Error(), raw: bytes.Clone(line)}
 		}
 		return r.members, nil
 	}

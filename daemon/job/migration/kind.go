@@ -43,7 +43,7 @@ func (k *Kind) Describe() task.KindInfo {
 		Name:  "data_migration",
 		Alias: "migration",
 		Title: "Data migration",
-		Description: "Move records between CSV, TSV, JSON Lines and SQLite files and PostgreSQL tables. Survives " +
+		Description: "Move records between CSV, TSV, JSON Lines, Parquet and SQLite files and PostgreSQL tables. Survives " +
 			"restarts without losing or doubling a record, and re-reads the destination to prove it.",
 		Tool:   "start_data_migration",
 		Schema: schema,
@@ -157,10 +157,13 @@ func (k *Kind) Clean(ctx context.Context, t task.Task) error {
 	if secret, ok := k.secrets.LoadAndDelete(t.ID); ok {
 		p.secret, _ = secret.(passwords) // nothing else is put in
 	}
-	if t.Status == task.StatusCompleted && p.DestinationFormat == formatPostgres {
+	if t.Status != task.StatusCompleted || p.DryRun {
+		return nil
+	}
+	if p.DestinationFormat == formatPostgres {
 		return p.cleanPostgres(ctx, t.RootID)
 	}
-	if t.Status != task.StatusCompleted || p.DestinationFormat != formatSQLite {
+	if p.DestinationFormat != formatSQLite {
 		return nil
 	}
 	if _, err := os.Stat(p.Destination); errors.Is(err, os.ErrNotExist) {

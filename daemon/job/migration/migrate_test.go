@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,7 +170,21 @@ func content(t *testing.T, path string) string {
 	if strings.HasSuffix(path, ".db") {
 		return dump(t, path, "data")
 	}
-	return read(t, path)
+	if strings.HasSuffix(path, ".parquet") {
+		text := filepath.Join(t.TempDir(), "text.jsonl")
+		migrate(t, paths(path, text))
+		return read(t, text)
+	}
+	f, err := openText(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	b, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 const (
@@ -203,11 +218,22 @@ func TestPairs(t *testing.T) {
 		"csv":   func(t *testing.T) string { return write(t, "data.csv", csvData) },
 		"tsv":   func(t *testing.T) string { return write(t, "data.tsv", tsv(csvData)) },
 		"jsonl": func(t *testing.T) string { return write(t, "data.jsonl", jsonlData) },
+		"parquet": func(t *testing.T) string {
+			dst := filepath.Join(t.TempDir(), "data.parquet")
+			migrate(t, paths(write(t, "data.csv", csvData), dst))
+			return dst
+		},
+		"csv.gz": func(t *testing.T) string {
+			dst := filepath.Join(t.TempDir(), "data.csv.gz")
+			migrate(t, paths(write(t, "data.csv", csvData), dst))
+			return dst
+		},
 		"db": func(t *testing.T) string {
 			return sqlExec(t, filepath.Join(t.TempDir(), "data.db"), sqliteMake...)
 		},
 	}
-	want := map[string]string{"csv": csvData, "tsv": tsv(csvData), "jsonl": jsonlData, "db": sqliteData}
+	want := map[string]string{"csv": csvData, "tsv": tsv(csvData), "jsonl": jsonlData, "db": sqliteData,
+		"parquet": jsonlData, "csv.gz": csvData, "jsonl.zst": jsonlData}
 	for from, source := range sources {
 		for to, content0 := range want {
 			t.Run(from+" to "+to, func(t *testing.T) {

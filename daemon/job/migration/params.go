@@ -35,6 +35,8 @@ type params struct {
 	Query             string   `json:"query,omitempty"`
 	Key               string   `json:"key,omitempty"`
 	OnError           onError  `json:"on_error,omitempty"`
+	RateLimit         *float64 `json:"rate_limit,omitempty"`
+	DryRun            bool     `json:"dry_run,omitempty"`
 	SourceFormat      format   `json:"source_format,omitempty"`
 	DestinationFormat format   `json:"destination_format,omitempty"`
 
@@ -81,8 +83,8 @@ func decodeParams(raw json.RawMessage) (params, error) {
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return p, task.Errorf(task.InvalidArgument, "unknown parameter %s", name).
 			WithHint("data_migration takes source_path, destination_path, record_count, mode, table, source_table, " +
-				"destination_table, query, key, columns, on_error, batch_size, source_format, destination_format, " +
-				"source_password and destination_password")
+				"destination_table, query, key, columns, rate_limit, dry_run, on_error, batch_size, source_format, " +
+				"destination_format, source_password and destination_password")
 	}
 	return p, task.Errorf(task.InvalidArgument, "parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
@@ -92,6 +94,10 @@ func wanted(e *json.UnmarshalTypeError) string {
 	switch e.Type.Kind().String() {
 	case "int64", "int":
 		return "a whole number"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
 	case "slice":
 		return "an array of strings"
 	}
@@ -101,7 +107,7 @@ func wanted(e *json.UnmarshalTypeError) string {
 // effects are what a policy has a say in: a destination that is there is changed, or may be by the time the
 // migration comes to it. With mode=create, nothing that exists is touched.
 func (p *params) effects() []task.Effect {
-	if p.Mode == modeCreate {
+	if p.Mode == modeCreate || p.DryRun {
 		return nil
 	}
 	path := p.Destination
@@ -130,9 +136,9 @@ func (p *params) normalize() error {
 	switch p.OnError {
 	case "":
 		p.OnError = onErrorFail
-	case onErrorFail, onErrorSkip:
+	case onErrorFail, onErrorSkip, onErrorFile:
 	default:
-		return task.Errorf(task.InvalidArgument, "on_error: %q, want fail or skip", string(p.OnError))
+		return task.Errorf(task.InvalidArgument, "on_error: %q, want fail, skip or file", string(p.OnError))
 	}
 	if err := p.hidePasswords(); err != nil {
 		return err
@@ -159,14 +165,10 @@ func (p *params) normalizePaths() error {
 			return err
 		}
 	}
-	seen := map[string]bool{}
-	for _, c := range p.Columns {
-		if c == "" || seen[c] {
-			return task.Errorf(task.InvalidArgument, "columns: %q is empty or named twice", c)
-		}
-		seen[c] = true
+	if err := p.checkRate(); err != nil {
+		return err
 	}
-	return nil
+	return checkChoices(p.choices(nil))
 }
 
 // absolute expands ~ and refuses what is no absolute path of this machine. A URL is refused without
@@ -221,7 +223,11 @@ func (p *params) limit() int64 {
 
 // title is what the task is called unless the caller says otherwise.
 func (p *params) title() string {
-	return label(p.Source, p.SourceTable) + " -> " + label(p.Destination, p.DestinationTable)
+	title := label(p.Source, p.SourceTable) + " -> " + label(p.Destination, p.DestinationTable)
+	if p.DryRun {
+		return "dry run: " + title
+	}
+	return title
 }
 
 // batchSize is how many records are handed to the destination at once. A batch_size that was asked for is also

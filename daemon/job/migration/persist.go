@@ -74,6 +74,9 @@ func (m *migration) fromZero(ctx context.Context, st *state) (bool, error) {
 	if err := m.survey(ctx, st); err != nil {
 		return true, err
 	}
+	if err := m.rejects.open(0); err != nil {
+		return true, err
+	}
 	if err := sink.reset(ctx, st); err != nil {
 		return true, err
 	}
@@ -86,11 +89,11 @@ func (m *migration) survey(ctx context.Context, st *state) error {
 	if st.Source, err = m.source.fingerprint(); err != nil {
 		return err
 	}
-	found, err := m.source.survey(ctx, surveyOptions{columns: columnNames(st.Columns), limit: m.p.limit(), tick: m.counting})
+	found, err := m.source.survey(ctx, surveyOptions{columns: columnNames(sourceColumns(st.Columns)), limit: m.p.limit(), tick: m.counting})
 	if err != nil {
 		return err
 	}
-	st.Total, st.Read, st.At, st.Done, st.Skipped, st.Skips = found.Records, 0, position{}, digest{}, 0, nil
+	st.Total, st.Read, st.At, st.Done, st.Skipped, st.Skips, st.Rejected = found.Records, 0, position{}, digest{}, 0, nil, 0
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -34,7 +33,7 @@ func BenchmarkMigrateCSVToPostgres(b *testing.B) {
 		}
 		b.ReportMetric(float64(rows)*float64(b.N)/all.Seconds(), "rows/s")
 		b.ReportMetric(float64(rows)*float64(b.N)/copied.Seconds(), "copied-rows/s")
-		b.ReportMetric(rssAnon(b), "RssAnon-MB")
+		b.ReportMetric(float64(rssAnon())/1024, "RssAnon-MB")
 	})
 	program, err := exec.LookPath("psql")
 	if err != nil {
@@ -53,18 +52,4 @@ func BenchmarkMigrateCSVToPostgres(b *testing.B) {
 		}
 		b.ReportMetric(float64(rows)*float64(b.N)/took.Seconds(), "rows/s")
 	})
-}
-
-// rssAnon returns this process's memory that is its own, in MB; 0 where the system does not tell.
-func rssAnon(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(status), "RssAnon:")
-	var kib float64
-	if _, err := fmt.Sscan(rest, &kib); err != nil {
-		b.Log(err)
-	}
-	return kib / 1024
 }

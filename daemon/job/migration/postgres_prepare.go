@@ -127,7 +127,7 @@ func (p *params) checkPGTable(ctx context.Context, conn *pgConn, t *pgTable) err
 func (p *params) fitPostgres(ctx context.Context, cols []column) error {
 	for _, c := range cols {
 		if len(c.Name) > maxIdentifier {
-			return task.Errorf(task.InvalidArgument, "columns: PostgreSQL would cut the name %q to 63 bytes", c.Name).WithHint("rename it in the source, or choose others with columns")
+			return task.Errorf(task.InvalidArgument, "columns: PostgreSQL would cut the name %q to 63 bytes", c.Name).WithHint("with columns, give it a shorter name: NEW=OLD")
 		}
 	}
 	if len(cols) > maxPGColumns {

@@ -135,18 +135,38 @@ func (s *pgSink) create(ctx context.Context, st *state) error {
 }
 
 func (s *pgSink) createTable(ctx context.Context, cols []column) error {
+	sql, err := s.tableSQL(ctx, cols)
+	if err != nil {
+		return err
+	}
+	return s.conn.exec(ctx, sql)
+}
+
+// planTable returns the statement that create would make the table with; "": it is there.
+func (s *pgSink) planTable(ctx context.Context, cols []column) (string, error) {
+	if err := s.connect(ctx); err != nil {
+		return "", err
+	}
+	there, err := s.conn.table(ctx, s.table.pgName)
+	if err != nil || there != nil && s.p.Mode != modeReplace {
+		return "", err
+	}
+	return s.tableSQL(ctx, cols)
+}
+
+func (s *pgSink) tableSQL(ctx context.Context, cols []column) (string, error) {
 	defs := make([]string, 0, len(cols)+1)
 	for _, c := range cols {
 		decl, err := s.declare(ctx, c)
 		if err != nil {
-			return err
+			return "", err
 		}
 		defs = append(defs, quote(c.Name)+" "+decl)
 	}
 	if s.p.Mode == modeUpsert {
 		defs = append(defs, "unique ("+quoteAll(s.p.keyColumns())+")")
 	}
-	return s.conn.exec(ctx, fmt.Sprintf("create table %s (%s)", s.table.sql(), strings.Join(defs, ", ")))
+	return fmt.Sprintf("create table %s (%s)", s.table.sql(), strings.Join(defs, ", ")), nil
 }
 
 // declare returns the type of a new column. One that another database made, and this one does not know, is text.

@@ -91,16 +91,13 @@ func (s *pgSource) header(ctx context.Context) ([]column, error) {
 	for i := range t.columns {
 		c := &t.columns[i]
 		cols[i] = column{Name: c.name, Type: c.colType(), PG: c.decl}
-		if c.class == pgBytea {
-			cols[i].Decl = "BLOB"
-		}
 	}
 	return cols, nil
 }
 
 // key returns the columns by which rows are ordered and told apart; nil: there are none.
 func (s *pgSource) key(t *pgTable) []string {
-	given := s.p.keyColumns()
+	given := s.p.sourceKey(t.names())
 	if t.kind != "q" && len(t.key) > 0 {
 		return t.key
 	}

@@ -85,6 +85,7 @@ type pgColumn struct {
 	decl      string // as format_type names it
 	class     pgClass
 	array     bool
+	precision int // of a numeric with one, else 0
 	scale     int // of a numeric with one, else -1
 	generated bool
 }
@@ -144,7 +145,7 @@ const pgTypeColumns = `case when t.typtype = 'd' then t.typbasetype else t.oid e
 func newPGColumn(name, decl, oid, array, mod string) pgColumn {
 	col := pgColumn{name: name, decl: decl, array: array == "t", scale: -1, class: pgClassOf(oid)}
 	if n, err := strconv.Atoi(mod); err == nil && n >= 4 && col.class == pgNumeric {
-		col.scale = (n - 4) & 0x7ff
+		col.precision, col.scale = (n-4)>>16&0xffff, (n-4)&0x7ff
 	}
 	return col
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -28,7 +29,9 @@ const (
 	pgBytea
 	pgJSON
 	pgJSONB
-	pgTimestamp
+	pgTimestamp   // without a zone
+	pgTimestampTZ // an instant
+	pgDate
 )
 
 // pgClassOf maps the OIDs of the types in pg_catalog, which never change.
@@ -58,14 +61,20 @@ func pgClassOf(oid string) pgClass {
 		return pgJSON
 	case "3802":
 		return pgJSONB
-	case "1114", "1184":
+	case "1114":
 		return pgTimestamp
+	case "1184":
+		return pgTimestampTZ
+	case "1082":
+		return pgDate
 	}
 	return pgOther
 }
 
 // foreign reports whether only the server knows how it writes a value of the class.
-func (c pgClass) foreign() bool { return c == pgOther || c == pgJSONB || c == pgTimestamp }
+func (c pgClass) foreign() bool {
+	return c == pgOther || c == pgJSONB || c == pgTimestamp || c == pgTimestampTZ || c == pgDate
+}
 
 // colType is the type that a column has on the way to another format.
 func (c *pgColumn) colType() colType {
@@ -77,11 +86,20 @@ func (c *pgColumn) colType() colType {
 	case pgFloat4, pgFloat8:
 		return typeReal
 	case pgNumeric:
-		return typeMixed // some fit int64 or float64, some fit neither
+		if c.precision > 0 && c.precision <= maxDecimalDigits && c.scale <= c.precision {
+			return decimalType(c.precision, c.scale)
+		}
+		return typeDecimal
+	case pgTimestamp:
+		return typeLocalTime
+	case pgTimestampTZ:
+		return typeTimestamp
+	case pgDate:
+		return typeDate
 	case pgJSON, pgJSONB:
 		return typeJSON
 	case pgBytea:
-		return typeNone
+		return typeBlob
 	}
 	if c.array {
 		return typeJSON
@@ -104,8 +122,17 @@ func declarationPG(c column) string {
 		return "json" // not jsonb: that changes the order of keys and the digits of numbers
 	case typeBlob:
 		return "bytea"
+	case typeTimestamp:
+		return "timestamp with time zone"
+	case typeLocalTime:
+		return "timestamp without time zone"
+	case typeDate:
+		return "date"
 	}
-	return "text"
+	if precision, scale, ok := c.Type.decimal(); ok {
+		return fmt.Sprintf("numeric(%d,%d)", precision, scale)
+	}
+	return "text" // of nanoseconds too: PostgreSQL would round them
 }
 
 // decode reads a value as the server writes it, for a destination that is PostgreSQL too, or to compare.
@@ -157,7 +184,7 @@ func (c *pgColumn) export(b []byte) value {
 			return v
 		}
 		return string(b)
-	case c.class == pgTimestamp:
+	case c.class == pgTimestamp, c.class == pgTimestampTZ:
 		return isoTime(string(b))
 	}
 	return c.decode(b)

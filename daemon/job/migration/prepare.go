@@ -20,6 +20,9 @@ func (p *params) check(ctx context.Context) error {
 	if err := p.checkDestination(); err != nil {
 		return err
 	}
+	if err := p.checkRejects(); err != nil {
+		return err
+	}
 	if err := p.resolveTables(ctx); err != nil {
 		return err
 	}
@@ -60,8 +63,22 @@ func (p *params) checkSource() error {
 	if len(content) == 0 {
 		return task.Errorf(task.InvalidArgument, "source %s: empty", p.Source).WithHint("there is nothing to migrate")
 	}
-	p.SourceFormat, err = sourceFormat(p, content)
+	if p.SourceFormat, err = sourceFormat(p, content); err == nil && p.SourceFormat.binary() {
+		return plainFile(p.Source)
+	}
 	return err
+}
+
+// plainFile refuses a compressed file of a format that is read here and there, not from the beginning on.
+func plainFile(path string) error {
+	f, err := openText(path, 0)
+	if err != nil {
+		return err
+	}
+	if f.kind != compressNone {
+		err = errCompressed("source " + path)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // regular refuses what is no plain file: a folder, a device, a pipe.
@@ -103,15 +120,22 @@ func (p *params) checkDestination() error {
 	if p.DestinationFormat, err = destinationFormat(p, content); err != nil {
 		return err
 	}
-	isDatabase := strings.HasPrefix(string(content), sqliteMagic)
 	switch {
 	case there && p.Mode == modeCreate && p.DestinationFormat != formatSQLite:
 		return exists(p.Destination)
-	case len(content) > 0 && isDatabase != (p.DestinationFormat == formatSQLite):
+	case len(content) > 0 && p.Mode != modeReplace && mismatch(p.DestinationFormat, content),
+		p.DestinationFormat != formatSQLite && strings.HasPrefix(string(content), sqliteMagic),
+		len(content) > 0 && p.DestinationFormat == formatSQLite && !strings.HasPrefix(string(content), sqliteMagic):
 		return task.Errorf(task.InvalidArgument, "destination %s: exists and is not %s", p.Destination, p.DestinationFormat).
 			WithHint("name another destination, or say what it is with destination_format")
 	}
 	return nil
+}
+
+// mismatch reports whether content is not of format f, as far as a beginning tells.
+func mismatch(f format, content []byte) bool {
+	looks, err := byContent("", content)
+	return f != looks && (f.binary() || err == nil && looks.binary())
 }
 
 func checkFolder(dir string) error {
@@ -165,14 +189,7 @@ func (p *params) resolveTables(ctx context.Context) error {
 		}
 	}
 	if writes {
-		stem := strings.TrimSuffix(filepath.Base(p.Source), filepath.Ext(p.Source))
-		if p.DestinationFormat == formatPostgres {
-			stem = dotless(stem)
-		}
-		if p.Query != "" || isPostgres(p.Source) {
-			stem = ""
-		}
-		if p.DestinationTable = first(p.DestinationTable, p.Table, p.SourceTable, stem); p.DestinationTable == "" {
+		if p.DestinationTable = first(p.DestinationTable, p.Table, p.SourceTable, p.stem()); p.DestinationTable == "" {
 			return task.Errorf(task.InvalidArgument, "destination_table: missing").WithHint("a query has no name that the table could be called by")
 		}
 		lower := strings.ToLower(p.DestinationTable)
@@ -183,6 +200,19 @@ func (p *params) resolveTables(ctx context.Context) error {
 	}
 	p.Table = ""
 	return nil
+}
+
+// stem is the name of the source without its extensions, for a table; "": it has none.
+func (p *params) stem() string {
+	if p.SourceFormat.database() && (p.Query != "" || isPostgres(p.Source)) {
+		return ""
+	}
+	_, plain := compressionOf(p.Source)
+	stem := strings.TrimSuffix(filepath.Base(plain), filepath.Ext(plain))
+	if p.DestinationFormat == formatPostgres {
+		stem = dotless(stem)
+	}
+	return stem
 }
 
 func first(names ...string) string {
@@ -282,7 +312,7 @@ func errTableGone(p *params, t *tableInfo) error {
 // arrange returns the columns to migrate, of those that the source has, in the order in which the
 // destination wants them. It refuses what does not fit there.
 func (p *params) arrange(ctx context.Context, all []column) ([]column, error) {
-	cols, err := pick(all, p.Columns, p.Source)
+	cols, err := p.choose(all)
 	if err == nil {
 		err = checkColumns(cols, p.Source)
 	}
@@ -305,7 +335,7 @@ func (p *params) fitTable(ctx context.Context, cols []column) error {
 	for i, c := range cols {
 		if indexFold(cols, c.Name) != i {
 			return task.Errorf(task.InvalidArgument, "columns: SQLite takes %q and %q for the same name", cols[indexFold(cols, c.Name)].Name, c.Name).
-				WithHint("choose one of them with columns, or rename one in the source")
+				WithHint("choose one of them with columns, or rename one with NEW=OLD")
 		}
 	}
 	if p.Mode != modeAppend && p.Mode != modeUpsert {

@@ -70,9 +70,9 @@ func TestPrepareRefuses(t *testing.T) {
 		{"names that SQLite takes for one", paths(file("case.csv", "a,A\n"), out), task.InvalidArgument, []string{"same name"}},
 		{"blank lines only", paths(file("blank.csv", "\n\n"), out), task.InvalidArgument, []string{"header"}},
 		{"UTF-16", paths(file("u16.csv", "\xff\xfea\x00"), out), task.InvalidArgument, []string{"UTF-16", "iconv"}},
-		{"gzip", paths(file("a.csv.gz", "\x1f\x8b"), out), task.Unimplemented, []string{"gunzip"}},
-		{"gzip in disguise", paths(file("gz.csv", "\x1f\x8b\x08"), out), task.Unimplemented, []string{"compressed"}},
-		{"parquet", paths(csv, filepath.Join(dir, "o.parquet")), task.Unimplemented, []string{"Parquet"}},
+		{"not gzip", paths(file("a.csv.gz", "a,b\n"), out), task.InvalidArgument, []string{"is not gzip"}},
+		{"damaged gzip", paths(file("gz.csv", "\x1f\x8b\x08"), out), task.FailedPrecondition, []string{"damaged gzip"}},
+		{"compressed parquet", paths(csv, filepath.Join(dir, "o.parquet.gz")), task.Unimplemented, []string{"may be compressed"}},
 		{"another server", paths(csv, "mysql://u:secret@h/db"), task.Unimplemented, []string{"mysql"}},
 		{"mysql", paths("mysql://h/db", out), task.Unimplemented, []string{"mysql"}},
 		{"file URL", paths("file://"+csv, out), task.InvalidArgument, []string{"plain path: " + csv}},
@@ -203,7 +203,7 @@ func TestSchema(t *testing.T) {
 	}
 	var full params
 	raw := `{"source_path":"s","destination_path":"d","record_count":1,"batch_size":1,"mode":"create","table":"t",
-		"source_table":"t","destination_table":"t","columns":["c"],"on_error":"fail","source_format":"csv","destination_format":"csv",
+		"source_table":"t","destination_table":"t","columns":["c"],"rate_limit":1,"dry_run":true,"on_error":"fail","source_format":"csv","destination_format":"csv",
 		"query":"q","key":"k","source_password":"p","destination_password":"p"}`
 	if err := json.Unmarshal([]byte(raw), &full); err != nil {
 		t.Fatal(err)

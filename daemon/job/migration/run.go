@@ -25,6 +25,8 @@ type migration struct {
 
 	source source
 	sink   sink
+	// rejects keeps the records left out; nil unless on_error=file.
+	rejects *rejects
 
 	started  time.Time
 	before   task.Duration // what earlier attempts took
@@ -35,9 +37,15 @@ type migration struct {
 func (m *migration) run(ctx context.Context) (_ *result, err error) {
 	m.started = time.Now()
 	m.source, m.sink = newSource(&m.p), m.newSink()
-	defer func() { err = errors.Join(err, m.sink.close()) }()
+	if m.rejects, err = m.newRejects(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.sink.close(), m.rejects.close()) }()
 	if s, ok := m.source.(interface{ close() }); ok {
 		defer s.close()
+	}
+	if m.p.DryRun {
+		return m.dryRun(ctx)
 	}
 	st, resumed, err := m.position(ctx)
 	if err != nil {
@@ -61,11 +69,15 @@ func (m *migration) run(ctx context.Context) (_ *result, err error) {
 		return nil, err
 	}
 	m.report(st, "", true)
+	rejected := ""
+	if st.Rejected > 0 {
+		rejected = m.rejects.path
+	}
 	return &result{
 		Migrated: st.Done.Records, Total: st.Total, Source: m.p.Source, Destination: m.p.Destination,
 		Success: true, CompletionTime: unixSeconds(time.Now()), Table: m.p.DestinationTable,
 		Verified: true, ContentHash: found.String(), Skipped: st.Skipped, Skips: append([]skip{}, st.Skips...),
-		Bytes: m.sink.size(), Duration: (time.Duration(m.before) + time.Since(m.started)).Seconds(),
+		Rejects: rejected, Bytes: m.sink.size(), Duration: (time.Duration(m.before) + time.Since(m.started)).Seconds(),
 		CopySeconds: copied.Seconds(), VerifySecs: verified.Seconds(), ResumedFrom: resumed,
 	}, nil
 }
@@ -95,6 +107,9 @@ func (m *migration) position(ctx context.Context) (*state, int64, error) {
 		if err := m.unchanged(ctx, st); err != nil {
 			return nil, 0, err
 		}
+		if err := m.rejects.open(st.Rejected); err != nil {
+			return nil, 0, err
+		}
 	}
 	m.j.Logf("going on after %s of %s records", humanize.Comma(st.Done.Records), humanize.Comma(st.Total))
 	return st, st.Done.Records, nil
@@ -102,6 +117,21 @@ func (m *migration) position(ctx context.Context) (*state, int64, error) {
 
 // begin surveys the source and makes the destination.
 func (m *migration) begin(ctx context.Context) (*state, error) {
+	st, err := m.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.rejects.open(0); err != nil {
+		return nil, err
+	}
+	if err := m.sink.create(ctx, st); err != nil {
+		return nil, err
+	}
+	return st, m.checkpoint(st)
+}
+
+// plan surveys the source. It writes nothing.
+func (m *migration) plan(ctx context.Context) (*state, error) {
 	if err := m.p.check(ctx); err != nil {
 		return nil, err
 	}
@@ -116,12 +146,19 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 	}
 	m.j.Logf("%s (%s, %s) -> %s (%s, %s)", m.p.Source, m.p.SourceFormat, size,
 		m.p.Destination, m.p.DestinationFormat, m.p.Mode)
+	all, err := m.source.header(ctx)
+	if err != nil {
+		return nil, err
+	}
 	found, err := m.source.survey(ctx, surveyOptions{
-		columns: m.p.Columns, limit: m.p.limit(), types: !m.p.DestinationFormat.delimited(),
-		rich: m.p.DestinationFormat == formatPostgres,
+		columns: m.p.sourceNames(all), limit: m.p.limit(), types: !m.p.DestinationFormat.delimited() || m.p.DryRun,
+		typed: m.p.DestinationFormat.typed(), rich: m.p.DestinationFormat == formatPostgres,
 		bad: func(e *rowError) error {
 			if m.p.OnError == onErrorFail {
 				return e.fatal(m.p.Source)
+			}
+			if m.p.DryRun {
+				st.skip(e)
 			}
 			return nil // the copy counts it
 		},
@@ -135,10 +172,7 @@ func (m *migration) begin(ctx context.Context) (*state, error) {
 	}
 	st.Total = found.Records
 	m.j.Logf("counted %s records in %s; columns: %s", humanize.Comma(st.Total), m.since(), describe(st.Columns))
-	if err := m.sink.create(ctx, st); err != nil {
-		return nil, err
-	}
-	return st, m.checkpoint(st)
+	return st, nil
 }
 
 func describe(cols []column) string {
@@ -173,6 +207,10 @@ func errSourceChanged(path string) error {
 
 // save makes records and position durable, first in the destination, then as the task's checkpoint.
 func (m *migration) save(ctx context.Context, st *state) error {
+	var err error
+	if st.Rejected, err = m.rejects.sync(); err != nil {
+		return err
+	}
 	st.Elapsed = m.before + task.Duration(time.Since(m.started))
 	if err := m.sink.commit(ctx, st); err != nil {
 		return err
@@ -221,6 +259,9 @@ func (m *migration) publish(ctx context.Context, st *state) error {
 		}
 	}
 	if err := m.hook("publish"); err != nil {
+		return err
+	}
+	if err := m.rejects.publish(ctx, st); err != nil {
 		return err
 	}
 	return m.sink.publish(ctx, st)

@@ -50,7 +50,11 @@ func (m *migration) newSink() sink {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a link keeps pointing to the file, which gets the new content
 	}
-	return &fileSink{p: &m.p, path: path, part: partPath(path, m.j), hook: m.hook}
+	s := fileSink{p: &m.p, path: path, part: partPath(path, m.j), hook: m.hook}
+	if m.p.DestinationFormat == formatParquet {
+		return &parquetSink{fileSink: s, merged: s.part + ".merged"}
+	}
+	return &s
 }
 
 // partPath is beside the destination, so that the rename stays on one file system, and names the line

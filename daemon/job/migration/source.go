@@ -52,7 +52,8 @@ type surveyOptions struct {
 	columns []string // chosen columns; nil: all
 	limit   int64    // records
 	types   bool     // infer the types
-	rich    bool     // the destination has decimals and blobs
+	typed   bool     // the destination's columns have types that bind: infer those that do not bind here
+	rich    bool     // the destination has decimals of any size
 	// bad is called for a record that cannot be read; its error ends the survey.
 	bad func(*rowError) error
 	// tick is called now and then with the number of records so far.
@@ -114,9 +115,11 @@ func newSource(p *params) source {
 	case formatPostgres:
 		return &pgSource{p: p}
 	case formatSQLite:
-		return &tableSource{path: p.Source, table: p.SourceTable, query: p.Query, key: p.Key}
+		return &tableSource{path: p.Source, table: p.SourceTable, query: p.Query, key: p.sourceKey}
 	case formatJSONL:
 		return &jsonSource{path: p.Source}
+	case formatParquet:
+		return &parquetSource{path: p.Source}
 	}
 	return &delimitedSource{path: p.Source, comma: p.SourceFormat.comma()}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"io"
 	"strings"
 
 	"durable/ipc/task"
@@ -24,7 +23,7 @@ func (s *tableSource) keyOf(t *tableInfo) ([]string, error) {
 		return t.keyColumns(s.path)
 	}
 	var key []string
-	for _, name := range (&params{Key: s.key}).keyColumns() {
+	for _, name := range s.key(t.names()) {
 		if t.column(name) == nil {
 			return nil, nil // the destination's alone
 		}
@@ -99,42 +98,4 @@ func (db *database) described(ctx context.Context, query string) (*tableInfo, er
 		t.columns = append(t.columns, c)
 	}
 	return t, nil
-}
-
-// inferTypes reads all values for their types: a declared type of SQLite binds nobody, a type of PostgreSQL does.
-func (s *tableSource) inferTypes(ctx context.Context, cols []column, o surveyOptions) error {
-	r, err := s.open(ctx, cols, position{})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.close() }() // a reader
-	types, row := make([]inference, len(cols)), make([]value, len(cols))
-	casters := make([]func(value) value, len(cols))
-	for i, c := range cols {
-		types[i].rich = true
-		casters[i] = s.caster(c)
-	}
-	for n := int64(0); n < o.limit; n++ {
-		if n%256 == 0 {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			o.tick(n)
-		}
-		if err := r.read(row); err == io.EOF {
-			break
-		} else if err != nil {
-			return err
-		}
-		for i, v := range row {
-			if casters[i] != nil {
-				v = casters[i](v)
-			}
-			types[i].value(v)
-		}
-	}
-	for i := range cols {
-		cols[i].Type = types[i].typ
-	}
-	return nil
 }

@@ -113,15 +113,28 @@ func (s *tableSink) create(ctx context.Context, st *state) (err error) {
 }
 
 func (s *tableSink) createTable(ctx context.Context, cols []column) error {
+	_, err := s.db.exec(ctx, createTable(s.p, cols))
+	return err
+}
+
+// planTable returns the statement that create would make the table with; "": it is there.
+func (s *tableSink) planTable(ctx context.Context, cols []column) (string, error) {
+	there, err := s.p.destinationTable(ctx)
+	if err != nil || there != nil && s.p.Mode != modeReplace {
+		return "", err
+	}
+	return createTable(s.p, cols), nil
+}
+
+func createTable(p *params, cols []column) string {
 	defs := make([]string, len(cols))
 	for i, c := range cols {
 		defs[i] = strings.TrimSpace(quote(c.Name) + " " + declaration(c))
 	}
-	if s.p.Mode == modeUpsert {
-		defs = append(defs, "unique ("+quoteAll(s.p.keyColumns())+")")
+	if p.Mode == modeUpsert {
+		defs = append(defs, "unique ("+quoteAll(p.keyColumns())+")")
 	}
-	_, err := s.db.exec(ctx, fmt.Sprintf("create table %s (%s)", quote(s.p.DestinationTable), strings.Join(defs, ", ")))
-	return err
+	return fmt.Sprintf("create table %s (%s)", quote(p.DestinationTable), strings.Join(defs, ", "))
 }
 
 // declaration is the type that a new column is declared with.
@@ -133,8 +146,10 @@ func declaration(c column) string {
 		return "REAL"
 	case typeBoolean:
 		return "BOOLEAN"
-	case typeText:
+	case typeText, typeDate, typeTimestamp, typeTimestampNano, typeLocalTime, typeLocalTimeNano:
 		return "TEXT"
+	case typeBlob:
+		return "BLOB"
 	case typeJSON:
 		return "JSON"
 	}

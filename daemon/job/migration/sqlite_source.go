@@ -14,7 +14,11 @@ import (
 
 // tableSource is a table of a SQLite file, read in the order of its key in one read transaction: one
 // state of the table for the whole attempt, whatever others write meanwhile.
-type tableSource struct{ path, table, query, key string }
+type tableSource struct {
+	path, table, query string
+	// key are the names of the columns that the caller says tell records apart, given those of all.
+	key func(all []string) []string
+}
 
 func (s *tableSource) snapshot() bool { return true }
 
@@ -129,8 +133,8 @@ func (s *tableSource) survey(ctx context.Context, o surveyOptions) (survey, erro
 	if err == nil {
 		err = s.checkKey(ctx, db)
 	}
-	if err == nil && o.rich {
-		err = s.inferTypes(ctx, cols, o)
+	if err == nil && o.typed { // a declared type of SQLite binds nobody
+		err = inferTypes(ctx, s, cols, o, func(column) bool { return true })
 	}
 	return survey{Columns: cols, Records: min(n, o.limit)}, err
 }

@@ -23,6 +23,8 @@ type state struct {
 	// Skipped counts the records left out, Skips names the first of them.
 	Skipped int64  `json:"skipped,omitempty"`
 	Skips   []skip `json:"skips,omitempty"`
+	// Rejected is the length of the file of records left out.
+	Rejected int64 `json:"rejected,omitempty"`
 	// Elapsed is the time that earlier attempts took.
 	Elapsed task.Duration `json:"elapsed,omitempty"`
 
@@ -44,6 +46,8 @@ type fileState struct {
 	// Base is where our records begin, Length where they end, in bytes of the partial file.
 	Base   int64 `json:"base"`
 	Length int64 `json:"length"`
+	// Merged is the length of the file that was made of a partial file of many, as of Parquet.
+	Merged int64 `json:"merged,omitempty"`
 	// Old is the file that is appended to.
 	Old *fingerprint `json:"old,omitempty"`
 }
@@ -86,11 +90,18 @@ type result struct {
 	Success        bool    `json:"success"`
 	CompletionTime float64 `json:"completion_time"` // Unix s
 
-	Table       string  `json:"destination_table,omitempty"`
-	Verified    bool    `json:"verified"`
-	ContentHash string  `json:"content_hash"`
-	Skipped     int64   `json:"skipped_records"`
-	Skips       []skip  `json:"skipped"`
+	Table       string `json:"destination_table,omitempty"`
+	Verified    bool   `json:"verified"`
+	ContentHash string `json:"content_hash"`
+	Skipped     int64  `json:"skipped_records"`
+	Skips       []skip `json:"skipped"`
+	Rejects     string `json:"rejected_path,omitempty"`
+
+	// Of a dry run.
+	DryRun      bool            `json:"dry_run,omitempty"`
+	Columns     []plannedColumn `json:"columns,omitempty"`
+	CreateTable string          `json:"create_table,omitempty"`
+
 	Bytes       int64   `json:"bytes"`
 	Duration    float64 `json:"duration_seconds"`
 	CopySeconds float64 `json:"copy_seconds"`

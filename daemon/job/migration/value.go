@@ -69,6 +69,15 @@ func number(s string) value {
 	return decimal(s)
 }
 
+// exactNumber reads a JSON number that is written back as it is.
+func exactNumber(s string) value {
+	v := number(s)
+	if f, ok := v.(float64); ok && formatFloat(f) != s && s != "-0" {
+		return decimal(s)
+	}
+	return v
+}
+
 // losslessFloat reads s as a float64 if that keeps the number: 15 significant digits always survive,
 // more only if the float is written back as s.
 func losslessFloat(s string) (float64, bool) {
@@ -122,6 +131,10 @@ func toJSON(v value) (value, error) {
 		}
 	case []byte:
 		return base64.StdEncoding.EncodeToString(x), nil
+	case decimal:
+		if f, ok := pgFloat(string(x)); ok && (math.IsNaN(f) || strings.ContainsAny(string(x), "iI")) {
+			return string(x), nil // PostgreSQL's numeric has these too
+		}
 	case float64:
 		if math.IsInf(x, 0) || math.IsNaN(x) {
 			return formatFloat(x), nil
