@@ -15,7 +15,7 @@ export const LARGE_ROWS = 2_000_000;
 
 export const TOOLS = [
   'cancel_task', 'get_server_stats', 'get_task_output', 'get_task_status', 'list_tasks', 'pause_task', 'resume_task',
-  'retry_task', 'send_task_input', 'start_command', 'start_data_migration', 'wait_for_task',
+  'retry_task', 'send_task_input', 'start_batch_processing', 'start_command', 'start_data_migration', 'start_ml_training', 'wait_for_task',
 ];
 export const TEMPLATES = ['task://list/{status}', 'task://log/{task_id}', 'task://status/{task_id}'];
 export const STATUSES = ['pending', 'running', 'completed', 'failed', 'cancelled'];

@@ -21,7 +21,8 @@ LARGE = DATA / "large.csv"
 
 TOOLS = [
     "cancel_task", "get_server_stats", "get_task_output", "get_task_status", "list_tasks", "pause_task", "resume_task",
-    "retry_task", "send_task_input", "start_command", "start_data_migration", "wait_for_task",
+    "retry_task", "send_task_input", "start_batch_processing", "start_command", "start_data_migration", "start_ml_training",
+    "wait_for_task",
 ]
 STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
 URI = re.compile(r"task://status/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")

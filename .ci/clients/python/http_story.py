@@ -67,7 +67,7 @@ async def story(server):
 
 async def token():
     """By default nobody comes in without the token."""
-    server = Server(checks, "t" + version[0])
+    server = Server(checks, "h" + version[0])
     await server.ready()
     try:
         async with connect(server, []) as client:
