@@ -25,16 +25,16 @@ var migrationArgs = append([]arg{
 	{name: "mode", typ: argString, enum: []string{"create", "replace", "append", "upsert"}, desc: "create (default) refuses what exists; upsert needs key"},
 	{name: "table", typ: argString, desc: "Of a database"},
 	{name: "query", typ: argString, desc: "SELECT, not a table"},
-	{name: "key", typ: argString, desc: "Columns: a,b"},
+	{name: "key", typ: argString, desc: "Columns a,b"},
 	{name: "source_password", typ: argString, desc: "env:NAME, file:PATH (of the daemon) or literal"},
 	{name: "destination_password", typ: argString},
 	{name: "destination_table", typ: argString},
 	{name: "source_format", typ: argString, enum: formats, desc: "Default: found"},
 	{name: "destination_format", typ: argString},
-	{name: "columns", typ: argStrings, desc: "Only these; NEW=OLD renames"},
+	{name: "columns", typ: argStrings, desc: "NEW=OLD renames"},
 	{name: "batch_size", typ: argInteger, min: 1},
 	{name: "rate_limit", typ: argInteger, min: 1, desc: "Records a second"},
-	{name: "on_error", typ: argString, enum: []string{"fail", "skip", "file"}, desc: "Malformed rows; file keeps them"},
+	{name: "on_error", typ: argString, enum: []string{"fail", "skip", "file"}, desc: "Bad rows; file keeps them"},
 	{name: "dry_run", typ: argBoolean},
 }, common...)
 
@@ -42,7 +42,7 @@ func (s *Server) startTools() []tool {
 	return []tool{
 		{
 			name: "start_data_migration", title: "Start data migration", destructive: true, args: migrationArgs,
-			description: "Durable background job: copies records between files, SQLite and PostgreSQL, exactly once, verified at the end. " +
+			description: "Durable background job: copies records between files, SQLite and PostgreSQL, exactly once. " +
 				"Outlives this session.",
 			run: startMigration,
 		},
