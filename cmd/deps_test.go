@@ -82,17 +82,19 @@ const (
 	sqlite = "modernc.org"
 	sql    = "=database/sql" // not database/sql/driver: google/uuid has interfaces of it
 	ml     = "github.com/gomlx"
+	pgx    = "github.com/jackc"
+	pq     = "github.com/parquet-go"
 )
 
 // TestForbidden: what must not be reached, over however many steps.
 func TestForbidden(t *testing.T) {
-	heavy := []string{bolt, sqlite, sql, ml}
+	heavy := []string{bolt, sqlite, sql, ml, pgx, pq}
 	rules := []struct {
 		from      string // a package and all below it
 		forbidden []string
 		why       string
 	}{
-		{"durable/ipc", []string{sdk, bolt, sqlite, sql, ml, "durable/daemon", "durable/stdioproxy", "durable/install", "durable/cmd"},
+		{"durable/ipc", []string{sdk, bolt, sqlite, sql, ml, pgx, pq, "durable/daemon", "durable/stdioproxy", "durable/install", "durable/cmd"},
 			"the processes share the vocabulary, not each other"},
 		{"durable/daemon", []string{"durable/stdioproxy", "durable/cmd", sdk}, "daemon and proxy never import each other"},
 		{"durable/stdioproxy", append([]string{"durable/daemon", "durable/cmd"}, heavy...), "daemon and proxy never import each other"},
@@ -154,6 +156,8 @@ func TestOnlyImporters(t *testing.T) {
 		{sqlite, []string{"durable/daemon/job"}},
 		{sql, []string{"durable/daemon/job"}},
 		{ml, []string{"durable/daemon/job/training"}},
+		{pgx, []string{"durable/daemon/job/migration"}},
+		{pq, []string{"durable/daemon/job/migration"}},
 		{"github.com/spf13/cobra", []string{"durable/cmd"}},
 		{"github.com/prometheus", []string{"durable/daemon"}},
 		{"github.com/Microsoft/go-winio", []string{"durable/ipc/socket"}},

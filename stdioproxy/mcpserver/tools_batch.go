@@ -13,7 +13,7 @@ const kindBatch = "batch_processing"
 
 var batchArgs = append([]arg{
 	{name: "batch_size", typ: argInteger, min: 1, desc: "Items in a batch; default 1"},
-	{name: "total_items", typ: argInteger, min: 1, desc: "At most so many; required without input: the items are 1 to total_items"},
+	{name: "total_items", typ: argInteger, min: 1, desc: "At most; required without input: items 1 to total_items"},
 	{name: "processing_delay", typ: argNumber, desc: "Seconds between batches; default 10, with command 0"},
 	{name: "input", typ: argString, desc: "File of items, or a pattern (dir/*.csv): each file an item"},
 	{name: "format", typ: argString, enum: []string{"lines", "jsonl", "csv", "glob", "numbers"}, desc: "Of input; default: found out"},

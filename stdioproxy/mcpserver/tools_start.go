@@ -19,31 +19,31 @@ var common = []arg{
 var formats = []string{"csv", "tsv", "jsonl", "parquet", "sqlite"}
 
 var migrationArgs = append([]arg{
-	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines (.gz, .zst too), Parquet or SQLite file, absolute path; or postgres://USER@HOST/DATABASE"},
-	{name: "destination_path", typ: argString, required: true, desc: "File to write, format by its extension; or postgres://..."},
-	{name: "record_count", typ: argInteger, min: 1, desc: "Move at most so many records; default all"},
-	{name: "mode", typ: argString, enum: []string{"create", "replace", "append", "upsert"}, desc: "create (default) refuses an existing destination; upsert needs key"},
+	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines (.gz, .zst), Parquet, SQLite: absolute path; or postgres://USER@HOST/DB"},
+	{name: "destination_path", typ: argString, required: true, desc: "Likewise; format by extension"},
+	{name: "record_count", typ: argInteger, min: 1, desc: "At most"},
+	{name: "mode", typ: argString, enum: []string{"create", "replace", "append", "upsert"}, desc: "create (default) refuses what exists; upsert needs key"},
 	{name: "table", typ: argString, desc: "Of a database"},
-	{name: "query", typ: argString, desc: "SELECT instead of a source table"},
-	{name: "key", typ: argString, desc: "Columns that identify a record: a,b"},
-	{name: "source_password", typ: argString, desc: "env:NAME, file:PATH (of the daemon) or literal; never shown"},
+	{name: "query", typ: argString, desc: "SELECT, not a table"},
+	{name: "key", typ: argString, desc: "Columns a,b"},
+	{name: "source_password", typ: argString, desc: "env:NAME, file:PATH (of the daemon) or literal"},
 	{name: "destination_password", typ: argString},
-	{name: "destination_table", typ: argString, desc: "Where it differs from table"},
-	{name: "source_format", typ: argString, enum: formats, desc: "Default: by extension, then content"},
-	{name: "destination_format", typ: argString, enum: formats},
-	{name: "columns", typ: argStrings, desc: "Only these, in this order; NEW=OLD renames"},
-	{name: "batch_size", typ: argInteger, min: 1, desc: "Records per commit. Default: by time, faster"},
-	{name: "rate_limit", typ: argInteger, min: 1, desc: "Records a second at most"},
-	{name: "on_error", typ: argString, enum: []string{"fail", "skip", "file"}, desc: "For malformed rows; file keeps them beside the destination"},
-	{name: "dry_run", typ: argBoolean, desc: "Only tell counts, types, CREATE TABLE"},
+	{name: "destination_table", typ: argString},
+	{name: "source_format", typ: argString, enum: formats, desc: "Default: found"},
+	{name: "destination_format", typ: argString},
+	{name: "columns", typ: argStrings, desc: "NEW=OLD renames"},
+	{name: "batch_size", typ: argInteger, min: 1},
+	{name: "rate_limit", typ: argInteger, min: 1, desc: "Records a second"},
+	{name: "on_error", typ: argString, enum: []string{"fail", "skip", "file"}, desc: "Bad rows; file keeps them"},
+	{name: "dry_run", typ: argBoolean},
 }, common...)
 
 func (s *Server) startTools() []tool {
 	return []tool{
 		{
 			name: "start_data_migration", title: "Start data migration", destructive: true, args: migrationArgs,
-			description: "Durable background job: copies records between files and tables (SQLite, PostgreSQL), exactly once, verified at the end. " +
-				"Answers at once; the job outlives this session.",
+			description: "Durable background job: copies records between files, SQLite and PostgreSQL, exactly once. " +
+				"Outlives this session.",
 			run: startMigration,
 		},
 		{

@@ -19,7 +19,7 @@ const (
 
 var trainingArgs = append([]arg{
 	{name: "model_name", typ: argString, required: true},
-	{name: "dataset_size", typ: argInteger, min: 1, desc: "Samples: made (default 10000), or at most so many of dataset (default all)"},
+	{name: "dataset_size", typ: argInteger, min: 1, desc: "Samples made (default 10000), or at most of dataset"},
 	{name: "epochs", typ: argInteger, min: 1, desc: "Default 100"},
 	{name: "dataset", typ: argString, desc: "CSV or JSON Lines file; without one, samples are made"},
 	{name: "text_column", typ: argString, desc: "Default: found"},

@@ -10,8 +10,9 @@ from harness import LARGE, ROW_KEYS, STATS_KEYS, TASK_KEYS, URI, Checks, Tutoria
 from over_http import Server, connect, info, poll
 
 RECORDS = 100_000
-# Slow enough to be caught on the way, and to be far from its end when it is cancelled.
-SLOWLY = {"batch_size": 1}
+# Records a second: 50 s for all of them, on any machine. So it is caught on the way, and far from its end when it is
+# cancelled.
+SLOWLY = {"rate_limit": 2_000}
 WATCHED = 10  # seconds, as long as the tutorial's client watches
 
 version = importlib.metadata.version("fastmcp")
