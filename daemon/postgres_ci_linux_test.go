@@ -37,7 +37,9 @@ func TestCIPostgresKills(t *testing.T) {
 		t.Fatalf("the daemon does not start:\n%s", p.stderr.String())
 	}
 	params, err := json.Marshal(map[string]any{"source_path": source, "destination_path": server.URL("postgres"),
-		"destination_password": pgtest.Password, "batch_size": 2000})
+		"destination_password": pgtest.Password, "batch_size": 2000,
+		"rate_limit": 25_000, // else a fast machine is at the end before all kills
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
