@@ -142,13 +142,17 @@ func (h *HTTP) begin(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many sessions at once; end one, or try again later", http.StatusServiceUnavailable)
 		return
 	}
-	h.pass(&patientWriter{ResponseWriter: w, opened: func() {}}, r)
-	if id := w.Header().Get(sessionHeader); id != "" {
-		h.add(id)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.beginning--
+	// Noted before the client has its answer: it may use the session at once.
+	begun := sync.OnceFunc(func() {
+		if id := w.Header().Get(sessionHeader); id != "" {
+			h.add(id)
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.beginning--
+	})
+	defer begun()
+	h.pass(&patientWriter{ResponseWriter: w, answers: begun, opened: func() {}}, r)
 }
 
 // room makes room for a session that may begin, and reports whether it did. Where there are too many, the one that nobody has
@@ -206,14 +210,9 @@ func (h *HTTP) add(id string) {
 // enter notes a request of a session, and reports whether there is one.
 func (h *HTTP) enter(id string, stream bool) bool {
 	h.mu.Lock()
-	s := h.sessions[id]
-	h.mu.Unlock()
-	if s == nil {
-		h.add(id) // the client may have its answer before begin has come to note it
-	}
-	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s = h.sessions[id]; s == nil {
+	s := h.sessions[id]
+	if s == nil {
 		return false
 	}
 	if s.idle != nil {
@@ -343,9 +342,11 @@ func (h *HTTP) caughtUp(id string) {
 // tells when the SDK has begun a stream, of which it flushes the head first.
 type patientWriter struct {
 	http.ResponseWriter
-	once   sync.Once
-	opened func()
-	status int
+	once sync.Once
+	// answers, if set, is called before anything is written; at least once.
+	answers func()
+	opened  func()
+	status  int
 }
 
 // patience allows the next write its time.
@@ -355,18 +356,27 @@ func (w *patientWriter) patience() {
 
 // WriteHeader implements http.ResponseWriter.
 func (w *patientWriter) WriteHeader(status int) {
+	if w.answers != nil {
+		w.answers()
+	}
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *patientWriter) Write(b []byte) (int, error) {
+	if w.answers != nil {
+		w.answers()
+	}
 	w.patience()
 	return w.ResponseWriter.Write(b)
 }
 
 // FlushError is for http.ResponseController.
 func (w *patientWriter) FlushError() error {
+	if w.answers != nil {
+		w.answers()
+	}
 	w.patience()
 	err := http.NewResponseController(w.ResponseWriter).Flush()
 	if w.status == http.StatusOK {

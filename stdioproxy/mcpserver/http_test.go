@@ -131,6 +131,11 @@ func (s *site) post(session, body string) (int, []string) {
 func (s *site) begin() string {
 	s.t.Helper()
 	res := s.do(http.MethodPost, "", initialize)
+	// The session that is to go may have its answer, and its request not be over yet.
+	for stop := time.Now().Add(patience); res.StatusCode == http.StatusServiceUnavailable && time.Now().Before(stop); {
+		res.Body.Close()
+		res = s.do(http.MethodPost, "", initialize)
+	}
 	_, _ = io.Copy(io.Discard, res.Body)
 	res.Body.Close()
 	session := res.Header.Get("Mcp-Session-Id")
