@@ -143,7 +143,8 @@ func (p program) stop(cmd *exec.Cmd, ended <-chan error) {
 	defer grace.Stop()
 	for {
 		select {
-		case <-ended:
+		case err := <-ended:
+			_ = err // it is the answer to us
 			killLeft(p.marks)
 			return
 		case <-grace.C:
