@@ -124,3 +124,18 @@ func removePosition(ctx context.Context, db *database, root task.ID) error {
 	}
 	return err
 }
+
+// claimed is the state to go on from: st was found in the destination, saved is the checkpoint, and either may be nil; nil if both are.
+// what holds the destination: a file, or a database.
+func claimed(p *params, st, saved *state, what string) (*state, error) {
+	switch {
+	case st != nil && saved != nil && saved.Phase == phasePublish:
+		st.Phase = phasePublish
+	case st == nil && saved != nil && saved.Phase == phasePublish:
+		st = saved // it had been completed, and its position removed
+	case st == nil && saved != nil:
+		return nil, task.Errorf(task.FailedPrecondition, "destination %s: the position of this migration is gone from it", p.Destination).
+			WithHint("the %s was replaced, or the migration completed by another retry; start it anew", what)
+	}
+	return st, nil
+}

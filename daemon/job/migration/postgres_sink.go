@@ -78,17 +78,8 @@ func (s *pgSink) claim(ctx context.Context, saved *state) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case st != nil && saved != nil && saved.Phase == phasePublish:
-		st.Phase = phasePublish
-	case st == nil && saved != nil && saved.Phase == phasePublish:
-		st = saved // it had been completed, and its position removed
-	case st == nil && saved != nil:
-		return nil, task.Errorf(task.FailedPrecondition, "destination %s: the position of this migration is gone from it", s.p.Destination).
-			WithHint("the database was replaced, or the migration completed by another retry; start it anew")
-	}
-	if st == nil {
-		return nil, nil
+	if st, err = claimed(s.p, st, saved, "database"); err != nil || st == nil {
+		return nil, err
 	}
 	return st, s.prepare(ctx, st)
 }

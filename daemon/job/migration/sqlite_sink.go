@@ -51,17 +51,8 @@ func (s *tableSink) claim(ctx context.Context, saved *state) (*state, error) {
 			return nil, err
 		}
 	}
-	switch {
-	case st != nil && saved != nil && saved.Phase == phasePublish:
-		st.Phase = phasePublish
-	case st == nil && saved != nil && saved.Phase == phasePublish:
-		st = saved // it had been completed, and its position removed
-	case st == nil && saved != nil:
-		return nil, task.Errorf(task.FailedPrecondition, "destination %s: the position of this migration is gone from it", s.p.Destination).
-			WithHint("the file was replaced, or the migration completed by another retry; start it anew")
-	}
-	if st == nil {
-		return nil, nil
+	if st, err = claimed(s.p, st, saved, "file"); err != nil || st == nil {
+		return nil, err
 	}
 	if s.db == nil {
 		return nil, errTableGone(s.p, nil)
