@@ -105,17 +105,21 @@ func (e *Engine) Events(ctx context.Context, q task.EventQuery) (task.EventStrea
 		e: e, ctx: ctx, follow: q.Follow, after: q.After, latest: map[task.ID]task.Event{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	if q.Task != "" {
+		err := e.store.View(func(tx *store.Tx) (err error) {
+			s.only, err = tx.Resolve(q.Task)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	if q.Follow {
-		e.hub.add(s) // before the look at the journal, so that nothing falls in between
+		// Whole by now, since the hub reads it at once; and before the look at the journal, so that nothing
+		// falls in between.
+		e.hub.add(s)
 	}
 	err := e.store.View(func(tx *store.Tx) error {
-		if q.Task != "" {
-			id, err := tx.Resolve(q.Task)
-			if err != nil {
-				return err
-			}
-			s.only = id
-		}
 		if s.after == "" {
 			var err error
 			s.after, err = tx.Cursor()

@@ -349,3 +349,50 @@ func TestProgressComesAfterTheStartOfItsAttempt(t *testing.T) {
 	}
 	close(release)
 }
+
+// TestAStreamOfOneTaskNeverHoldsReportsOfAnother, not even those made while it is being opened. Run with -race.
+func TestAStreamOfOneTaskNeverHoldsReportsOfAnother(t *testing.T) {
+	const opened = 200
+	busy, release := make(chan struct{}), make(chan struct{})
+	h := newHouse(t, script{name: "busy", run: func(_ context.Context, j *job.Context) (any, error) {
+		close(busy)
+		for n := int64(1); ; n++ {
+			select {
+			case <-release:
+				return nil, nil
+			default:
+				j.Progress(task.Progress{Done: n})
+			}
+		}
+	}}, script{name: "quiet", run: func(context.Context, *job.Context) (any, error) {
+		<-release
+		return nil, nil
+	}}).up()
+	h.submit(task.Spec{Kind: "busy"})
+	<-busy
+	quiet := h.submit(task.Spec{Kind: "quiet"}).ID
+	streams := make([]task.EventStream, opened)
+	for i := range streams {
+		s, err := h.Events(t.Context(), task.EventQuery{Task: quiet.Ref(), Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		streams[i] = s
+	}
+	close(release)
+	for _, s := range streams {
+		for {
+			ev, err := s.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.TaskID != quiet {
+				t.Fatalf("%s of another task: %+v", ev.Type, ev.Task)
+			}
+			if ev.Task.Status.Terminal() {
+				break
+			}
+		}
+	}
+}
