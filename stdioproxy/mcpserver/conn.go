@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,13 +95,15 @@ type conn struct {
 type pending struct {
 	method string
 	batch  *batch
+	place  int // in the batch
 	// dropped: the client took the call back and must not get a reply.
 	dropped bool
 }
 
 // batch is an array of calls that is answered by an array. conn.mu guards it.
 type batch struct {
-	due     int
+	due int
+	// replies are at the places of their calls, so that the answer has the order of the question; nil: none.
 	replies []json.RawMessage
 }
 
@@ -182,7 +185,7 @@ func (c *conn) take(l line) error {
 	}
 	msg, bad := parseMessage(data)
 	if bad == nil {
-		bad = c.accept(msg, nil)
+		bad = c.accept(msg, nil, 0)
 	}
 	if bad != nil {
 		return c.framer.Write(bad.reply())
@@ -198,26 +201,26 @@ func (c *conn) takeBatch(data []byte) error {
 		return c.framer.Write(invalidRequest(null, "empty batch").reply())
 	}
 	// The batch is due once more itself, so that no early reply completes it.
-	b := &batch{due: 1}
-	var replies []json.RawMessage
-	for _, part := range parts {
+	b := &batch{due: 1, replies: make([]json.RawMessage, len(parts))}
+	for i, part := range parts {
 		msg, bad := parseMessage(part)
 		if bad == nil {
-			bad = c.accept(msg, b)
+			bad = c.accept(msg, b, i)
 		}
 		if bad != nil {
-			replies = append(replies, bad.reply())
+			c.mu.Lock()
+			b.replies[i] = bad.reply()
+			c.mu.Unlock()
 		}
 	}
 	c.mu.Lock()
-	b.replies = append(b.replies, replies...)
-	out := b.doneLocked(nil)
+	out := b.doneLocked(0, nil)
 	c.mu.Unlock()
 	return c.write(out)
 }
 
-// accept queues msg for the SDK, or says what is wrong with it at this point of the session.
-func (c *conn) accept(msg jsonrpc.Message, b *batch) *badMessage {
+// accept queues msg for the SDK, or says what is wrong with it at this point of the session. place is its place in b.
+func (c *conn) accept(msg jsonrpc.Message, b *batch, place int) *badMessage {
 	if msg == nil {
 		return nil
 	}
@@ -237,7 +240,7 @@ func (c *conn) accept(msg jsonrpc.Message, b *batch) *badMessage {
 			c.mu.Unlock()
 			return invalidRequest(null, "id %s is in use by a call that is not answered yet", formatID(req.ID))
 		}
-		c.pending[req.ID] = &pending{method: req.Method, batch: b}
+		c.pending[req.ID] = &pending{method: req.Method, batch: b, place: place}
 		if b != nil {
 			b.due++
 		}
@@ -303,7 +306,7 @@ func (c *conn) Write(_ context.Context, msg jsonrpc.Message) error {
 		data = nil
 	}
 	if p != nil && p.batch != nil {
-		data = p.batch.doneLocked(data)
+		data = p.batch.doneLocked(p.place, data)
 	}
 	c.mu.Unlock()
 	err := c.write(data)
@@ -327,16 +330,20 @@ func (c *conn) write(data []byte) error {
 	return c.framer.Write(data)
 }
 
-// doneLocked adds a reply (nil: there is none) and returns the whole answer if that was the last one
-// due. conn.mu is held.
-func (b *batch) doneLocked(reply json.RawMessage) json.RawMessage {
+// doneLocked adds the reply to the call at a place (nil: there is none) and returns the whole answer if that was the
+// last one due. conn.mu is held.
+func (b *batch) doneLocked(place int, reply json.RawMessage) json.RawMessage {
 	if reply != nil {
-		b.replies = append(b.replies, reply)
+		b.replies[place] = reply
 	}
-	if b.due--; b.due > 0 || len(b.replies) == 0 {
+	if b.due--; b.due > 0 {
 		return nil
 	}
-	return encode(b.replies)
+	replies := slices.DeleteFunc(b.replies, func(r json.RawMessage) bool { return r == nil })
+	if len(replies) == 0 {
+		return nil
+	}
+	return encode(replies)
 }
 
 // end notes the end of the input. Listens have no other end, so they get it now.
