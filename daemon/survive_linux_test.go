@@ -307,6 +307,9 @@ func TestStartWindow(t *testing.T) {
 		p := start(t, dir, point+":0", env...)
 		if p.awaitReady() {
 			made = append(made, submitWitnesses(t, dir, seen, 3)...)
+			if point == points[0] {
+				made = append(made, submitOneByOne(t, p, dir, seen)...)
+			}
 		}
 		select {
 		case <-p.exited:
@@ -360,7 +363,7 @@ func resumeCrashed(t testing.TB, c *client.Client, m task.Task) task.Task {
 
 // windowPoints are the named points between the commit of an attempt and its running program.
 func windowPoints(t testing.TB) []string {
-	points := []string{"start.committed", "run.before"}
+	points := []string{"submit.begun", "start.committed", "run.before"} // the scheduler has what the first one leaves
 	for _, p := range pointsIn(t, "shim") {
 		if !slices.Contains(points, p) {
 			points = append(points, p)
@@ -389,6 +392,26 @@ func submitWitnesses(t testing.TB, dir, seen string, n int) (made []task.Task) {
 			t.Fatal(err)
 		}
 		made = append(made, m)
+	}
+	return made
+}
+
+// submitOneByOne submits until the daemon is gone, each time when the command before has ended: sooner or later nobody waits
+// for a slot, and the submit begins at once.
+func submitOneByOne(t testing.TB, p *process, dir, seen string) (made []task.Task) {
+	t.Helper()
+	c := dial(dir, client.Options{DialRetry: client.Never, Reconnect: client.Never})
+	defer closeClient(c)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		select {
+		case <-p.exited:
+			return made
+		default:
+		}
+		for _, m := range submitWitnesses(t, dir, seen, 1) {
+			made = append(made, m)
+			_, _ = c.Wait(t.Context(), m.ID.Ref(), patience)
+		}
 	}
 	return made
 }
