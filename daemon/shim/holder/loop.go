@@ -34,6 +34,7 @@ func (h *holder) loop() {
 		next, done := h.step(time.Now())
 		if done {
 			h.logs.finish()
+			h.tree.leave(h.spec.KeepChildren)
 			return
 		}
 		if next > 0 {
@@ -101,7 +102,7 @@ func (h *holder) end(now time.Time) time.Duration {
 	if wait := h.killAt.Sub(now); wait > 0 {
 		return wait
 	}
-	h.tree.kill(h.kills > 0)
+	h.tree.kill(h.kills)
 	h.kills++
 	return min(killPause<<min(h.kills/8, 10), killPauseMax)
 }
