@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"durable/daemon/shim/cgroup"
+	"durable/daemon/shim/proc"
 	"durable/daemon/shim/protocol"
 )
 
@@ -95,6 +96,23 @@ func (p *Process) group() protocol.Group {
 		return p.spec.Group
 	}
 	return protocol.Group{}
+}
+
+// grouped returns what lives in the control group, and the program if that does.
+func (p *Process) grouped() (members []proc.Process) {
+	pids := cgroup.PIDs(p.group())
+	if len(pids) == 0 {
+		return nil
+	}
+	if child := p.program(); child.PID > 1 && !slices.Contains(pids, child.PID) && proc.Start(child.PID) == child.Start {
+		members = append(members, child) // it has left
+	}
+	for _, pid := range pids {
+		if start := proc.Start(pid); start != "" {
+			members = append(members, proc.Process{PID: pid, Start: start})
+		}
+	}
+	return members
 }
 
 // removeGroup comes when the program has ended: its holder has done it, if there was one to the end.

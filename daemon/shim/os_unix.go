@@ -97,8 +97,10 @@ func execHint(message string) string {
 // terminate asks each process of a tree to leave; one that was stopped could not obey.
 func terminate(t proc.Tree) { _, _ = t.Signal(unix.SIGTERM, unix.SIGCONT) }
 
-// kill ends each process of a tree that is there now, and what a control group gets while it is killed.
+// kill ends each process of a tree that is there now. What has left a control group comes after what is in it.
 func kill(t proc.Tree) {
-	_ = cgroup.Kill(t.Group) // where there is none, or no such thing, the rest is all
+	if cgroup.Kill(t.Group) == nil && cgroup.Populated(t.Group) {
+		return
+	}
 	_, _ = t.Signal(unix.SIGKILL)
 }

@@ -18,6 +18,9 @@ import (
 // The test binary is also the process that asks about its own group.
 const envRole = "CGROUP_TEST_ROLE"
 
+// noSleep: a child that was built with -race would sleep a second at its end.
+const noSleep = "GORACE=atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	switch role, arg, _ := strings.Cut(os.Getenv(envRole), "="); role {
 	case "delegated":
@@ -92,13 +95,13 @@ func TestDelegated(t *testing.T) {
 	outer, _ := Find(filepath.Dir(dir), filepath.Base(dir))
 	for g, want := range map[Group]string{outer: dir, inner: ""} { // the mark is of one group, not of what lies below
 		cmd := run(t, g, self)
-		cmd.Env = []string{envRole + "=delegated"}
+		cmd.Env = []string{noSleep, envRole + "=delegated"}
 		if out, err := cmd.Output(); err != nil || string(out) != want {
 			t.Errorf("%s: got %q, %v; want %q", g.Path, out, err, want)
 		}
 	}
 	cmd := run(t, inner, self)
-	cmd.Env = []string{envRole + "=inside=" + inner.Path}
+	cmd.Env = []string{noSleep, envRole + "=inside=" + inner.Path}
 	if out, err := cmd.Output(); err != nil || string(out) != "left alone" {
 		t.Errorf("a caller in the group: %q, %v", out, err)
 	}

@@ -66,6 +66,7 @@ type holder struct {
 	stopping bool
 	killAt   time.Time // when stopping turns into killing
 	kills    int       // how often that was tried
+	again    time.Time // when it is to be tried again at the earliest: the kernel is at it
 }
 
 // await waits, as a spare, for a folder; empty: none comes. What needs no folder is done before that, and no folder is held meanwhile.

@@ -102,7 +102,14 @@ func (h *holder) end(now time.Time) time.Duration {
 	if wait := h.killAt.Sub(now); wait > 0 {
 		return wait
 	}
-	h.tree.kill(h.kills)
+	if wait := h.again.Sub(now); wait > 0 {
+		return wait
+	}
+	underWay := h.tree.kill(h.kills)
 	h.kills++
-	return min(killPause<<min(h.kills/8, 10), killPauseMax)
+	next := min(killPause<<min(h.kills/8, 10), killPauseMax)
+	if underWay {
+		h.again = now.Add(next)
+	}
+	return next
 }

@@ -137,23 +137,24 @@ const killRounds = 8
 const walkAfter = 16
 
 // kill ends each process. It is called until none is left; times is how often it was. The program's group is often all there
-// is: a look at every process of the machine comes only after that.
-func (t *tree) kill(times int) {
+// is: a look at every process of the machine comes only after that. It reports whether the kernel ends them all.
+func (t *tree) kill(times int) (underWay bool) {
 	grouped := cgroup.Kill(t.group) == nil
 	if grouped && (times == 0 || times%walkAfter != 0 && cgroup.Populated(t.group)) {
-		return
+		return true
 	}
 	if !t.gone {
 		proc.KillGroup(t.child.PID, unix.SIGKILL)
 		if times == 0 {
-			return
+			return false
 		}
 	}
 	for range killRounds {
 		if n, err := t.all().Signal(unix.SIGKILL); n == 0 || err != nil {
-			return
+			return false
 		}
 	}
+	return false
 }
 
 // leavePatience is how long the kernel may take to see that a group is empty whose processes have all ended.
