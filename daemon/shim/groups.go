@@ -104,7 +104,7 @@ func (p *Process) grouped() (members []proc.Process) {
 	if len(pids) == 0 {
 		return nil
 	}
-	if child := p.program(); child.PID > 1 && !slices.Contains(pids, child.PID) && proc.Start(child.PID) == child.Start {
+	if child := p.program(); child.Start != "" && !slices.Contains(pids, child.PID) && proc.Start(child.PID) == child.Start {
 		members = append(members, child) // it has left
 	}
 	for _, pid := range pids {
