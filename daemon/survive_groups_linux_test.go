@@ -32,8 +32,8 @@ func startIn(t testing.TB, group, dir string, env ...string) *process {
 // untraceable is a program of which no look at the processes can catch everything: chains of processes without marks, parents or a common
 // session, each link of which starts the next and leaves. $0 is the word that all have in their command lines.
 const untraceable = `trap "" TERM HUP
-link='trap "" TERM HUP; sleep 0.01; setsid env -i PATH="$PATH" sh -c "$1" "$0" "$1" &'
-for i in 1 2 3 4 5; do setsid env -i PATH="$PATH" sh -c "$link" "$0" "$link" & done
+link='trap "" TERM HUP; sleep 0.03; setsid env -i PATH="$PATH" sh -c "$1" "$0" "$1" &'
+for i in 1 2; do setsid env -i PATH="$PATH" sh -c "$link" "$0" "$link" & done
 echo up; while :; do sleep 1000; done`
 
 // TestControlGroups: where the daemon's control group was handed over to it, the whole tree of a command ends with it, whoever was killed

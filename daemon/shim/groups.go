@@ -86,14 +86,14 @@ func (g *Groups) remove(group protocol.Group, patience time.Duration) {
 	}
 }
 
-// group is the control group that the program was started in. "started" says which, where it can be read; it is believed if the name is
-// that of this attempt.
+// group is the control group that was made for the program. "started" says which, unless it cannot be read or is of an older holder; it is
+// believed if the name is that of this attempt.
 func (p *Process) group() protocol.Group {
-	switch {
-	case p.spec.Marks == nil:
+	switch said := p.spec.Group; {
+	case said.Path == "":
 		return p.groups.find(p.dir)
-	case filepath.Base(p.spec.Group.Path) == groupName(p.dir):
-		return p.spec.Group
+	case filepath.Base(said.Path) == groupName(p.dir):
+		return said
 	}
 	return protocol.Group{}
 }

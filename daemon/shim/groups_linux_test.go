@@ -28,8 +28,8 @@ func grouped(t testing.TB, script string) (b *bed, base string) {
 // respawning is a program that no look at the processes catches: chains of processes without marks, parents and common sessions, each link of
 // which starts the next and leaves.
 const respawning = `trap "" TERM HUP
-link='trap "" TERM HUP; sleep 0.01; setsid env -i PATH="$PATH" sh -c "$1" sh "$1" &'
-for i in 1 2 3 4 5; do setsid env -i PATH="$PATH" sh -c "$link" sh "$link" & done
+link='trap "" TERM HUP; sleep 0.03; setsid env -i PATH="$PATH" sh -c "$1" sh "$1" &'
+for i in 1 2; do setsid env -i PATH="$PATH" sh -c "$link" sh "$link" & done
 mkdir "$1/own" && (sh -c 'echo $$ > "$1/own/cgroup.procs"; exec setsid sleep 1000' sh "$1" &)
 echo up > up; while :; do sleep 1000; done`
 
