@@ -120,7 +120,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer set.env.Close()
 	eng := d.engine(st, set, watcher)
 	committed.Store(eng)
-	door, err := d.openDoor(ctx, set.http())
+	door, err := d.openDoor(ctx, set)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type settings struct {
 	mu       sync.Mutex
 	now      *config.Config // nil: it could not be read at the start
 	warnings []string       // what is wrong with what is in force
+	noDoor   string         // why nothing is served over HTTP, until the next start; empty: it is, or is not to be
 	newKinds bool           // the user's own kinds are not those that were listed before
 }
 
@@ -195,6 +196,14 @@ func (s *settings) http() config.HTTP {
 	return s.now.HTTP
 }
 
+// noHTTP notes that the address in the configuration cannot be had.
+func (s *settings) noHTTP(address string, err error) {
+	s.cfg.Logger.Error("nothing is served over HTTP", "address", address, "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noDoor = fmt.Sprintf("nothing is served over HTTP at %s: %v; free the address or set another under [http], then: durablectl restart", address, err)
+}
+
 // retention implements engine.Config.Retention.
 func (s *settings) retention() engine.Retention {
 	s.mu.Lock()
@@ -210,6 +219,9 @@ func (s *settings) retention() engine.Retention {
 func (s *settings) warn() []string {
 	s.mu.Lock()
 	warnings := slices.Clone(s.warnings)
+	if s.noDoor != "" {
+		warnings = append(warnings, s.noDoor)
+	}
 	s.mu.Unlock()
 	return slices.Concat(warnings, s.policy.Warnings(), s.env.Warnings())
 }
