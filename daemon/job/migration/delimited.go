@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"durable/ipc/task"
 )
@@ -69,9 +68,10 @@ func (s *delimitedSource) start() (*delimitedReader, error) {
 	return r, nil
 }
 
-func headerColumns(names []string, path string) ([]column, error) {
+func headerColumns(names [][]byte, path string) ([]column, error) {
 	cols, seen := make([]column, len(names)), map[string]bool{}
-	for i, name := range names {
+	for i, text := range names {
+		name := string(text)
 		if name == "" {
 			name = fmt.Sprintf("column_%d", i+1)
 		}
@@ -80,7 +80,7 @@ func headerColumns(names []string, path string) ([]column, error) {
 				WithHint("rename one of them in the first line")
 		}
 		seen[name] = true
-		cols[i].Name = strings.Clone(name)
+		cols[i].Name = name
 	}
 	return cols, checkColumns(cols, path)
 }
@@ -100,10 +100,7 @@ func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
 			_, _ = in.Discard(len(bom)) // they have just been seen
 		}
 	}
-	r.csv = csv.NewReader(in)
-	r.csv.Comma = s.comma
-	r.csv.FieldsPerRecord = -1 // checked here, with a better message
-	r.csv.ReuseRecord = true
+	r.records = newRecordReader(in, s.comma)
 	return r, nil
 }
 
@@ -156,7 +153,7 @@ func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, 
 			return err
 		}
 		for i := range types {
-			types[i].text(fields[index[i]])
+			types[i].cell(fields[index[i]])
 		}
 		return nil
 	})
@@ -205,47 +202,53 @@ type delimitedReader struct {
 	file    io.Closer
 	limited *limitReader
 	raw     *rawText
-	csv     *csv.Reader
+	records *recordReader
 	all     []column
 	width   int   // fields of a record; 0: any number, for the header
 	pick    []int // for each column wanted, its place in a record
 	base    position
-	at      int64 // line of the last record, counted from base
-	next    int64 // lines up to its end
+	text    []byte
+	ends    []int
 }
 
-func (r *delimitedReader) line() int64 { return r.base.Line + r.at }
+func (r *delimitedReader) line() int64 { return r.base.Line + r.records.first }
 
 func (r *delimitedReader) position() position {
-	return position{Offset: r.base.Offset + r.csv.InputOffset(), Line: r.base.Line + r.next}
+	return position{Offset: r.offset(), Line: r.base.Line + r.records.lines}
 }
+
+func (r *delimitedReader) offset() int64 { return r.base.Offset + r.records.offset() }
 
 func (r *delimitedReader) close() error { return r.file.Close() }
 
+// read makes one string of a record, of which its values are parts.
 func (r *delimitedReader) read(row []value) error {
 	fields, err := r.record()
 	if err != nil {
 		return err
 	}
-	for i, place := range r.pick {
-		row[i] = fields[place]
+	r.text, r.ends = r.text[:0], r.ends[:0]
+	for _, place := range r.pick {
+		r.text = append(r.text, fields[place]...)
+		r.ends = append(r.ends, len(r.text))
+	}
+	text, from := string(r.text), 0
+	for i, end := range r.ends {
+		row[i] = text[from:end]
+		from = end
 	}
 	return nil
 }
 
 // record returns the fields of the next record; they are good until the next call.
-func (r *delimitedReader) record() ([]string, error) {
+func (r *delimitedReader) record() ([][]byte, error) {
 	r.limited.allow = MaxRecord
-	start := r.base.Offset + r.csv.InputOffset()
+	start := r.offset()
 	r.raw.from(start)
-	fields, err := r.csv.Read()
+	fields, err := r.records.read()
 	if err != nil {
 		return nil, r.withRaw(r.explain(err), start)
 	}
-	first, _ := r.csv.FieldPos(0)
-	last, _ := r.csv.FieldPos(len(fields) - 1)
-	r.at = int64(first)
-	r.next = int64(last + strings.Count(fields[len(fields)-1], "\n"))
 	if r.width > 0 && len(fields) != r.width {
 		return nil, r.withRaw(&rowError{line: r.line(), msg: fmt.Sprintf("%s, but the header has %d", fieldCount(len(fields)), r.width)}, start)
 	}
@@ -256,7 +259,7 @@ func (r *delimitedReader) record() ([]string, error) {
 func (r *delimitedReader) withRaw(err error, start int64) error {
 	var bad *rowError
 	if errors.As(err, &bad) {
-		bad.raw = bytes.TrimSuffix(bytes.TrimSuffix(r.raw.text(start, r.base.Offset+r.csv.InputOffset()), []byte("\n")), []byte("\r"))
+		bad.raw = bytes.TrimSuffix(bytes.TrimSuffix(r.raw.text(start, r.offset()), []byte("\n")), []byte("\r"))
 	}
 	return err
 }
@@ -267,10 +270,10 @@ func (r *delimitedReader) explain(err error) error {
 	case err == io.EOF:
 		return err
 	case errors.As(err, &parse):
-		r.at, r.next = int64(parse.StartLine), int64(parse.Line)
+		r.records.first, r.records.lines = r.records.cutLines+int64(parse.StartLine), r.records.cutLines+int64(parse.Line)
 		return &rowError{line: r.line(), msg: parse.Err.Error()}
 	case errors.Is(err, errTooLong):
-		return tooLong(r.path, r.base.Line+r.next+1)
+		return tooLong(r.path, r.base.Line+r.records.lines+1)
 	}
 	return fileError(err, "source", r.path)
 }
