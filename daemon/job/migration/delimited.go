@@ -207,6 +207,7 @@ type delimitedReader struct {
 	width   int   // fields of a record; 0: any number, for the header
 	pick    []int // for each column wanted, its place in a record
 	base    position
+	cells   [][]byte
 	text    []byte
 	ends    []int
 }
@@ -223,13 +224,13 @@ func (r *delimitedReader) close() error { return r.file.Close() }
 
 // read makes one string of a record, of which its values are parts.
 func (r *delimitedReader) read(row []value) error {
-	fields, err := r.record()
+	cells, err := r.chosen()
 	if err != nil {
 		return err
 	}
 	r.text, r.ends = r.text[:0], r.ends[:0]
-	for _, place := range r.pick {
-		r.text = append(r.text, fields[place]...)
+	for _, c := range cells {
+		r.text = append(r.text, c...)
 		r.ends = append(r.ends, len(r.text))
 	}
 	text, from := string(r.text), 0
@@ -238,6 +239,19 @@ func (r *delimitedReader) read(row []value) error {
 		from = end
 	}
 	return nil
+}
+
+// chosen returns the fields of the next record that are wanted; they are good until the next call.
+func (r *delimitedReader) chosen() ([][]byte, error) {
+	fields, err := r.record()
+	if err != nil {
+		return nil, err
+	}
+	r.cells = r.cells[:0]
+	for _, place := range r.pick {
+		r.cells = append(r.cells, fields[place])
+	}
+	return r.cells, nil
 }
 
 // record returns the fields of the next record; they are good until the next call.
