@@ -32,11 +32,15 @@ type hasher struct{ buf []byte }
 // row returns the hash of a record as the destination gives it back. Each value is told apart by its
 // type and length. A float without a fraction is the integer: JSON and SQLite do not tell them apart.
 func (h *hasher) row(row []value) uint64 {
+	h.values(row)
+	return h.sum()
+}
+
+func (h *hasher) values(row []value) {
 	h.begin()
 	for _, v := range row {
 		h.value(v)
 	}
-	return h.sum()
 }
 
 // begin, a call for each value, and sum are row for one who has no values.

@@ -124,7 +124,7 @@ const (
 )
 
 var copyBytes = func() (kinds [256]byte) {
-	for _, c := range `\`+"\n\r\t" {
+	for _, c := range `\` + "\n\r\t" {
 		kinds[c] = byteEscaped
 	}
 	for c := utf8.RuneSelf; c < 256; c++ {

@@ -3,38 +3,56 @@ package pgtest
 import (
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// CPU returns the processor time that the server has used so far, with its ended sessions.
-func (s *Server) CPU() time.Duration {
+// WatchCPU returns what stops watching and gives the processor time that the server has used meanwhile. It is read
+// from time to time: what a session does in its last moments is lost.
+func (s *Server) WatchCPU() func() time.Duration {
 	s.mu.Lock()
-	cmd := s.cmd
+	postmaster := s.cmd.Process.Pid
 	s.mu.Unlock()
-	if cmd == nil || cmd.Process == nil {
-		return 0
+	before, now := map[int]time.Duration{}, map[int]time.Duration{}
+	look := func(into map[int]time.Duration) {
+		for _, pid := range childrenOf(postmaster) {
+			if used, ok := ran(pid); ok {
+				into[pid] = used
+			}
+		}
 	}
-	all := cpuOf(cmd.Process.Pid)
-	for _, pid := range childrenOf(cmd.Process.Pid) {
-		all += cpuOf(pid)
+	look(before)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				tick.Stop()
+				return
+			case <-tick.C:
+				look(now)
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		<-stopped
+		look(now)
+		var all time.Duration
+		for pid, used := range now {
+			all += used - before[pid]
+		}
+		return all
 	}
-	return all
 }
 
-// cpuOf is the time of a process and of its children that have ended.
-func cpuOf(pid int) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// ran returns how long a process has run: /proc/PID/stat counts ticks, of which many are missed on some machines.
+func ran(pid int) (time.Duration, bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
 	if err != nil {
-		return 0 // it has ended
+		return 0, false // it has ended
 	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	var ticks int64
-	for i := 11; i < 15 && i < len(fields); i++ { // utime, stime, cutime, cstime
-		n, _ := strconv.ParseInt(fields[i], 10, 64) // numbers
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100)
+	var ns int64
+	_, err = fmt.Sscan(string(text), &ns)
+	return time.Duration(ns), err == nil
 }
