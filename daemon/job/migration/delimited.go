@@ -90,7 +90,7 @@ func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &delimitedReader{path: s.path, file: f, base: at}
+	r := &delimitedReader{path: s.path, file: f, packed: f.kind != compressNone, base: at}
 	r.raw = &rawText{r: f, base: at.Offset}
 	r.limited = &limitReader{r: r.raw, allow: MaxRecord}
 	in := bufio.NewReaderSize(r.limited, readBuffer)
@@ -130,42 +130,6 @@ func (s *delimitedSource) open(_ context.Context, cols []column, at position) (r
 	return r, nil
 }
 
-// survey counts the records and finds the types of the columns.
-func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, error) {
-	r, err := s.start()
-	if err != nil {
-		return survey{}, err
-	}
-	defer func() { _ = r.close() }() // nothing was written
-	cols, err := pick(r.all, o.columns, s.path)
-	if err != nil {
-		return survey{}, err
-	}
-	index, types := make([]int, len(cols)), make([]inference, len(cols))
-	for i, c := range cols {
-		index[i] = indexColumn(r.all, c.Name)
-		types[i].rich = o.rich
-	}
-	found := survey{Columns: cols}
-	err = eachRecord(ctx, o, &found.Records, func() error {
-		fields, err := r.record()
-		if err != nil || !o.types {
-			return err
-		}
-		for i := range types {
-			types[i].cell(fields[index[i]])
-		}
-		return nil
-	})
-	for i := range types {
-		cols[i].Type = types[i].typ
-		if o.types && cols[i].Type == typeNone {
-			cols[i].Type = typeText
-		}
-	}
-	return found, err
-}
-
 // eachRecord calls next until the end, the limit or an error, and counts the good records in n.
 func eachRecord(ctx context.Context, o surveyOptions, n *int64, next func() error) error {
 	for calls := 0; *n < o.limit; calls++ {
@@ -200,6 +164,7 @@ const readBuffer = 256 << 10
 type delimitedReader struct {
 	path    string
 	file    io.Closer
+	packed  bool // the file is compressed
 	limited *limitReader
 	raw     *rawText
 	records *recordReader
