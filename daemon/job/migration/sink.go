@@ -35,8 +35,9 @@ type sink interface {
 
 // refusal is a record of a batch that the destination does not take.
 type refusal struct {
-	row int
-	err *rowError
+	row    int
+	err    *rowError
+	values []value // nil: the batch has them
 }
 
 func (m *migration) newSink() sink {
