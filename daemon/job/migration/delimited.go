@@ -149,6 +149,7 @@ func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, 
 		index[i] = indexColumn(r.all, c.Name)
 		types[i].rich = o.rich
 	}
+	o.known.begin(cols, types)
 	found := survey{Columns: cols}
 	err = eachRecord(ctx, o, &found.Records, func() error {
 		fields, err := r.record()
@@ -160,6 +161,7 @@ func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, 
 		}
 		return nil
 	})
+	o.known.end(cols, types)
 	for i := range types {
 		cols[i].Type = types[i].typ
 		if o.types && cols[i].Type == typeNone {
