@@ -14,6 +14,12 @@ import (
 // check holds p against the files that it names, and fills in formats and tables. It changes nothing
 // and reads no more than the beginnings.
 func (p *params) check(ctx context.Context) error {
+	if p.all() {
+		return p.checkAll(ctx)
+	}
+	if p.Tables != nil {
+		return task.Errorf(task.InvalidArgument, "tables: only table=* has them").WithHint("name one table, or * for all, with table")
+	}
 	if err := p.checkSource(); err != nil {
 		return err
 	}
