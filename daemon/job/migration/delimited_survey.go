@@ -23,6 +23,7 @@ func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, 
 		return survey{}, err
 	}
 	first := newSurveyPart(r, cols, o)
+	o.known.begin(cols, first.types)
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	second, middle := s.secondHalf(inner, first, o)
@@ -31,6 +32,7 @@ func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, 
 	} else {
 		err = first.runBeside(ctx, o, second, middle, cancel)
 	}
+	o.known.end(cols, first.types)
 	return survey{Columns: first.typed(o), Records: first.records}, err
 }
 

@@ -36,6 +36,17 @@
 //     as unavailable, and the task's policy decides. A literal password is gone with the task's end: a
 //     position that a crash just then left in the table _durable_position stays, which harms nobody.
 //
+// A source path with *, ? or [ in it that names no file is a pattern: the files that match are read as one source, in the
+// order of their names. They have one format and the same columns, of CSV and Parquet in any order; a type is one that
+// suits them all. Names with a dot in front and folders are left out. A file that comes, goes or changes before the end is
+// refused as a single one is. The position names the file.
+//
+// table=* is all tables of a database (not the views), found when the task is submitted, each to a table of the same name or to a
+// file NAME.FORMAT in a folder. They are migrated one after the other, each with all phases, and a position of its own (its key is
+// the line of tasks and the table's name); the checkpoint lists the tables that are complete. An attempt goes on in the
+// table at which the last one died. What is complete stays when a later table fails: a retry goes on behind it. Each table is read in
+// a snapshot of its own: of a database that is written to meanwhile, two tables may be of two moments.
+//
 // A PostgreSQL source is read in one REPEATABLE READ snapshot for each attempt, in the order of its primary
 // key, else of a unique index without NULLs, else of the columns that key names. Another attempt goes on
 // after the last key, once the transaction IDs of the rows have shown that nothing was written meanwhile
