@@ -36,6 +36,7 @@ func (b *batch) empty() bool { return b.rows() == 0 && len(b.bad) == 0 }
 // they bound the memory of a migration.
 const (
 	batchBytes   = 1 << 20
+	recordBytes  = 24 // what a batch keeps of each record besides
 	batchTime    = 100 * time.Millisecond
 	batchesAhead = 4
 )
@@ -121,7 +122,7 @@ func (p *producer) fill(ctx context.Context, b *batch) error {
 		}
 		b.lines = append(b.lines, p.r.line())
 		b.hashes = append(b.hashes, p.hash.sum())
-		bytes += len(p.hash.buf)
+		bytes += len(p.hash.buf) + recordBytes
 	}
 	return nil
 }
