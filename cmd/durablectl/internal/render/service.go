@@ -58,3 +58,28 @@ func begins(st install.Status) string {
 	}
 	return "does not start by itself"
 }
+
+// Installed tells what an install or an upgrade came to.
+func (s Screen) Installed(r install.Result) string {
+	version := Clean(r.Version)
+	switch {
+	case !r.Changed:
+		return fmt.Sprintf("durable %s is installed and runs already\n", version)
+	case r.Before != "" && r.Before != r.Version:
+		return fmt.Sprintf("durable %s runs in the place of %s; %s\n", version, Clean(r.Before), begins(r.Status))
+	}
+	return fmt.Sprintf("durable %s is installed and runs; %s\nprograms: %s\n\nnext: durablectl status\n", version, begins(r.Status), Clean(r.Programs))
+}
+
+// Uninstalled tells what is left.
+func (s Screen) Uninstalled(k install.Kept) string {
+	text := "the service is removed; tasks and logs are gone\n"
+	if !k.Purged {
+		text = "the service is removed; tasks and logs stay in " + Clean(k.State) + "\n"
+	}
+	text += "the configuration, if there is one, stays: " + Clean(k.Config) + "\n"
+	if k.User != "" {
+		text += "so do the user and the group " + Clean(k.User) + "\n"
+	}
+	return text
+}
