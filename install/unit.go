@@ -31,7 +31,7 @@ func Unit(program string, system, withSocket bool) (string, error) {
 		line("After=network.target local-fs.target")
 	}
 	if withSocket {
-		line("Requires=%s.socket", Name)
+		line("Wants=%s.socket", Name)
 		line("After=%s.socket", Name)
 	}
 	line("")
