@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -176,17 +177,44 @@ func (s *scope) start(script string) string {
 }
 
 func (s *scope) info() (info task.Info, err error) {
-	out, err := s.run(s.lib+"/current/durablectl", "status", "--json")
-	if err == nil {
-		err = json.Unmarshal([]byte(out), &info)
+	return info, s.get("/v1/info", &info)
+}
+
+// get asks the daemon over its socket. Nothing of ours is started for that.
+func (s *scope) get(path string, into any) error {
+	resp, err := s.dial(s.socket()).Get("http://durable" + path)
+	if err != nil {
+		return err
 	}
-	return info, err
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", path, resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// checkpoints counts those that a task has made.
+func (s *scope) checkpoints(number string) int {
+	resp, err := s.dial(s.socket()).Get("http://durable/v1/events?task=" + number)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, _ := io.ReadAll(resp.Body)
+	return strings.Count(string(b), `"type":"checkpoint"`)
+}
+
+func (s *scope) socket() string {
+	if s.user == "" {
+		return "/run/durable/durable.sock"
+	}
+	return s.home + "/.local/state/durable/durable.sock"
 }
 
 func (s *scope) task(number string) (t task.Task) {
 	s.t.Helper()
-	if err := json.Unmarshal([]byte(s.ctl("status", number, "--json")), &t); err != nil {
-		s.t.Fatal(err)
+	if err := s.get("/v1/tasks/"+number, &t); err != nil {
+		s.t.Fatalf("task %s: %v\n%s", number, err, s.journal())
 	}
 	return t
 }
@@ -224,12 +252,11 @@ func (s *scope) serving(before int) int {
 
 // dial returns a client of the socket at path in the rig, for as long as this boot lasts.
 func (r *rig) dial(path string) *http.Client {
-	real := "/proc/" + r.pid() + "/root" + path
 	return &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true, // each request has to find the door open
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", real)
+			return d.DialContext(ctx, "unix", "/proc/"+r.pid()+"/root"+path)
 		},
 	}}
 }

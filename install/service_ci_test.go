@@ -95,11 +95,15 @@ func beforeReboot(s *scope, w *work) {
 	pid = s.serving(pid)
 
 	var worst time.Duration
+	checkpoints := s.checkpoints(w.copying)
 	for range 15 {
 		began := time.Now()
 		s.systemctl("kill", "--signal=KILL", "--kill-whom=main", "durable.service")
 		pid = s.serving(pid)
 		worst = max(worst, time.Since(began))
+		// Three interruptions without a checkpoint in between would pause it: that is what crash loops are.
+		s.until("a checkpoint of the copy", func() bool { return s.checkpoints(w.copying) > checkpoints })
+		checkpoints = s.checkpoints(w.copying)
 	}
 	t.Logf("back after a crash: in %s at most, 15 times", worst.Round(time.Millisecond))
 	s.running(w.first, 1)
@@ -156,7 +160,13 @@ func theEnd(s *scope, w *work) {
 	t := s.t
 	s.ok("touch", s.home+"/long")
 	for _, number := range []string{w.long, w.copying} {
-		s.until("task "+number+" ends", func() bool { return s.task(number).Status.Terminal() })
+		s.until("task "+number+" ends", func() bool {
+			got := s.task(number)
+			if got.Phase == task.PhasePaused {
+				t.Fatalf("task %s is paused: %s, %+v", number, got.Reason, got.Attempts)
+			}
+			return got.Status.Terminal()
+		})
 		if got := s.task(number); got.Status != task.StatusCompleted {
 			t.Errorf("task %s: %s, %+v", number, got.Status, got.Error)
 		}
@@ -224,7 +234,7 @@ func strangers(t *testing.T, r *rig, works map[string]*work) {
 func underLoad(s *scope) {
 	t := s.t
 	s.service("v1.0.0", "install", "--socket")
-	client := s.dial(s.home + "/.local/state/durable/durable.sock")
+	client := s.dial(s.socket())
 	var sent, failed atomic.Int64
 	var worst atomic.Int64
 	one := func(i int) {

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"durable/ipc/socket"
@@ -95,7 +94,7 @@ func transient(program string, p socket.Paths, lingers bool, now time.Time) []st
 	} {
 		args = append(args, "--property="+property)
 	}
-	return append(args, "--", strings.ReplaceAll(program, "$", "$$"), "run", "--lives", string(lives))
+	return append(args, "--", program, "run", "--lives", string(lives))
 }
 
 // lingers reports whether this user's systemd outlives his sessions.
