@@ -195,7 +195,7 @@ func (s *scope) get(path string, into any) error {
 
 // checkpoints counts those that a task has made.
 func (s *scope) checkpoints(number string) int {
-	resp, err := s.dial(s.socket()).Get("http://durable/v1/events?task=" + number)
+	resp, err := s.dial(s.socket()).Get("http://durable/v1/events?after=" + string(task.CursorStart) + "&task=" + number)
 	if err != nil {
 		return 0
 	}
