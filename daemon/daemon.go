@@ -19,6 +19,7 @@ import (
 	"durable/daemon/job"
 	"durable/daemon/job/command"
 	"durable/daemon/logfile/watch"
+	"durable/daemon/notify"
 	"durable/daemon/shim"
 	"durable/daemon/store"
 	"durable/daemon/web"
@@ -44,8 +45,10 @@ type Config struct {
 	HTTP config.HTTP
 	// Surface makes what is served there, on the daemon's own tasks; nil: nothing is.
 	Surface func(svc task.Service) Surface
-	Lives   task.Lives
-	Logger  *slog.Logger
+	// Notify shows on the desktop that a task has ended; nil is notify.Desktop.
+	Notify func(context.Context, notify.Note) error
+	Lives  task.Lives
+	Logger *slog.Logger
 	// Hook is called at named points of engine and store, for crash tests; nil in production.
 	Hook func(point string)
 	// Ready, if set, is called once, when the socket takes requests.
@@ -131,7 +134,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	set.tellKinds(ctx, eng)
-	return d.serve(ctx, eng, door)
+	news, err := notify.Open(ctx, notify.Options{Tasks: eng, After: set.notify, Show: d.cfg.Notify, Logger: d.log})
+	if err != nil {
+		return err
+	}
+	return d.serve(ctx, eng, door, news)
 }
 
 func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) *engine.Engine {
@@ -154,7 +161,7 @@ func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) 
 }
 
 // serve takes requests and runs the engine until it is time to leave.
-func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door) error {
+func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door, news *notify.Notifier) error {
 	var opts []socket.Option
 	if d.cfg.Paths.System {
 		opts = append(opts, socket.ForSystem())
@@ -179,6 +186,7 @@ func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door) 
 	if door != nil {
 		group.Go(func() error { return d.serveWeb(door, eng, ended) })
 	}
+	group.Go(func() error { news.Run(leave); return nil })
 	group.Go(func() error { return serveHTTP(server, listener) })
 	group.Go(func() error { return d.awaitShutdown(leave, stop) })
 	group.Go(func() error { return d.awaitReload(leave, eng) })

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"durable/daemon/config"
 	"durable/daemon/engine"
@@ -104,7 +105,7 @@ func (s *settings) reload(context.Context) (kinds []job.Kind, changed []string, 
 		old, new any
 	}{
 		{"policy", before.Policy, next.Policy}, {"environment", before.Environment, next.Environment},
-		{"retention", before.Retention, next.Retention}, {"kinds", before.Kinds, next.Kinds},
+		{"retention", before.Retention, next.Retention}, {"notify", before.Notify, next.Notify}, {"kinds", before.Kinds, next.Kinds},
 	} {
 		if unknown || !reflect.DeepEqual(section.old, section.new) {
 			changed = append(changed, section.name)
@@ -193,6 +194,16 @@ func (s *settings) http() config.HTTP {
 		return config.HTTP{}
 	}
 	return s.now.HTTP
+}
+
+// notify is notify.Options.After.
+func (s *settings) notify() (after time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		return config.Notify{}.Rule()
+	}
+	return s.now.Notify.Rule()
 }
 
 // retention implements engine.Config.Retention.
