@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"durable/cmd/internal/manpage"
 	"durable/daemon"
 	"durable/daemon/config"
 	"durable/ipc/socket"
@@ -37,13 +38,7 @@ func Main() int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	root := &cobra.Command{
-		Use: "durabled", Short: "The daemon that owns durable's tasks",
-		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-	}
-	root.AddCommand(runCommand(), restoreCommand(), floorCommand(), predictCommand())
-	if err := root.Execute(); err != nil {
+	if err := newRoot().Execute(); err != nil {
 		report(os.Stderr, err)
 		var known *task.Error
 		if errors.As(err, &known) {
@@ -52,6 +47,16 @@ func Main() int {
 		return 1
 	}
 	return 0
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use: "durabled", Short: "The daemon that owns durable's tasks",
+		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.AddCommand(runCommand(), restoreCommand(), floorCommand(), predictCommand(), manpage.Command("8", newRoot))
+	return root
 }
 
 func report(w io.Writer, err error) {
