@@ -45,10 +45,10 @@ type Config struct {
 	HTTP config.HTTP
 	// Surface makes what is served there, on the daemon's own tasks; nil: nothing is.
 	Surface func(svc task.Service) Surface
-	// Notify shows on the desktop that a task has ended; nil is notify.Desktop.
-	Notify func(context.Context, notify.Note) error
-	Lives  task.Lives
-	Logger *slog.Logger
+	// Desktop shows there that a task has ended; nil is notify.Desktop.
+	Desktop func(context.Context, notify.Note) error
+	Lives   task.Lives
+	Logger  *slog.Logger
 	// Hook is called at named points of engine and store, for crash tests; nil in production.
 	Hook func(point string)
 	// Ready, if set, is called once, when the socket takes requests.
@@ -134,11 +134,12 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	set.tellKinds(ctx, eng)
-	news, err := notify.Open(ctx, notify.Options{Tasks: eng, After: set.notify, Show: d.cfg.Notify, Logger: d.log})
+	quiet, err := d.tellDesktop(ctx, eng, set)
 	if err != nil {
 		return err
 	}
-	return d.serve(ctx, eng, door, news)
+	defer quiet()
+	return d.serve(ctx, eng, door)
 }
 
 func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) *engine.Engine {
@@ -161,7 +162,7 @@ func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) 
 }
 
 // serve takes requests and runs the engine until it is time to leave.
-func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door, news *notify.Notifier) error {
+func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door) error {
 	var opts []socket.Option
 	if d.cfg.Paths.System {
 		opts = append(opts, socket.ForSystem())
@@ -186,7 +187,6 @@ func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door, 
 	if door != nil {
 		group.Go(func() error { return d.serveWeb(door, eng, ended) })
 	}
-	group.Go(func() error { news.Run(leave); return nil })
 	group.Go(func() error { return serveHTTP(server, listener) })
 	group.Go(func() error { return d.awaitShutdown(leave, stop) })
 	group.Go(func() error { return d.awaitReload(leave, eng) })

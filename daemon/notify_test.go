@@ -22,7 +22,7 @@ func TestEndingsAreToldOnTheDesktop(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	d := daemon.New(daemon.Config{
 		Paths: socket.In(o.dir), Template: newTemplate, Ready: func() { close(ready) }, Logger: slog.New(slog.DiscardHandler),
-		Notify: func(ctx context.Context, note notify.Note) error {
+		Desktop: func(ctx context.Context, note notify.Note) error {
 			select {
 			case notes <- note:
 				return nil

@@ -38,7 +38,14 @@ func Main() int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if err := newRoot().Execute(); err != nil {
+	root := &cobra.Command{
+		Use: "durabled", Short: "The daemon that owns durable's tasks",
+		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.AddCommand(runCommand(), restoreCommand(), floorCommand(), predictCommand())
+	root.AddCommand(manpage.Command("8", func() *cobra.Command { return root }))
+	if err := root.Execute(); err != nil {
 		report(os.Stderr, err)
 		var known *task.Error
 		if errors.As(err, &known) {
@@ -47,16 +54,6 @@ func Main() int {
 		return 1
 	}
 	return 0
-}
-
-func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use: "durabled", Short: "The daemon that owns durable's tasks",
-		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-	}
-	root.AddCommand(runCommand(), restoreCommand(), floorCommand(), predictCommand(), manpage.Command("8", newRoot))
-	return root
 }
 
 func report(w io.Writer, err error) {

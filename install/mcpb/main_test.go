@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 	if how := os.Getenv(envServer); how != "" {
 		os.Exit(serve(how))
 	}
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each server otherwise
 	goleak.VerifyTestMain(m)
 }
 
