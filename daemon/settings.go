@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"durable/daemon/config"
 	"durable/daemon/engine"
@@ -105,7 +106,7 @@ func (s *settings) reload(context.Context) (kinds []job.Kind, changed []string, 
 		old, new any
 	}{
 		{"policy", before.Policy, next.Policy}, {"environment", before.Environment, next.Environment},
-		{"retention", before.Retention, next.Retention}, {"kinds", before.Kinds, next.Kinds},
+		{"retention", before.Retention, next.Retention}, {"notify", before.Notify, next.Notify}, {"kinds", before.Kinds, next.Kinds},
 	} {
 		if unknown || !reflect.DeepEqual(section.old, section.new) {
 			changed = append(changed, section.name)
@@ -202,6 +203,16 @@ func (s *settings) noHTTP(address string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.noDoor = fmt.Sprintf("nothing is served over HTTP at %s: %v; free the address or set another under [http], then: durablectl restart", address, err)
+}
+
+// notify is notify.Options.After.
+func (s *settings) notify() (after time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		return config.Notify{}.Rule()
+	}
+	return s.now.Notify.Rule()
 }
 
 // retention implements engine.Config.Retention.

@@ -72,6 +72,7 @@ func addCommands(c *cli, root *cobra.Command) {
 		newStdin(c), newApprove(c), newCancel(c), newPause(c), newResume(c), newRetry(c), newRemove(c), newPrune(c))
 	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newPolicy(c), newReload(c), newToken(c), newBackup(c), newRestart(c), newShutdown(c), newService(c))
 	add(groupOther, newMenu(c), newSelf(c), newDemo(c), newBench(c), newVersion(c))
+	add(groupOther, newMan())
 }
 
 // do makes a method a command's action. Whatever it returns has a code from here on.
