@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 )
 
@@ -49,4 +50,9 @@ func (e Entry) env() object {
 // unset are the managed variables that the entry does not have.
 func (e Entry) unset() []string {
 	return slices.DeleteFunc(slices.Clone(managed), func(name string) bool { return e.Env[name] != "" })
+}
+
+// Same reports whether both start the same program for the same daemon.
+func (e Entry) Same(other Entry) bool {
+	return e.Command == other.Command && reflect.DeepEqual(e.env(), other.env())
 }

@@ -77,6 +77,8 @@ func FuzzTOML(f *testing.F) {
 	seeds(f, ".toml")
 	f.Add([]byte("[mcp_servers]\ndurable = { command = \"x\", env = { DURABLE_HOME = \"y\" } }\na = 1"))
 	f.Add([]byte("[mcp_servers]\ndurable.command = 'x'\ndurable.env.DURABLE_HOME = 'y'\n"))
+	f.Add([]byte("[mcp_servers.\"durable\"] \n\"command\".0=''"))
+	f.Add([]byte("[mcp_servers.durable]\ncommand = ''\nargs.a = 1\nenv.b.c = 2\n"))
 	f.Add([]byte("[[mcp_servers.durable]]\ncommand = 'x'\n"))
 	f.Add([]byte("[ mcp_servers . \"durable\" ] # c\n\"command\" = '''x'''\n[mcp_servers.durable.env]\n"))
 	d := document{format: tomlFormat{}, path: []string{"mcp_servers", Name}}

@@ -42,7 +42,7 @@ func (f tomlFormat) set(doc []byte, path []string, value object) ([]byte, error)
 		}
 		return out, nil
 	}
-	if !t.has(append(slices.Clone(path), "command")) { // another kind of server: nothing of it would fit
+	if t.key(append(slices.Clone(path), "command")) == nil { // another kind of server: nothing of it would fit
 		if doc, err = f.cut(doc, path, nil); err != nil {
 			return nil, err
 		}
@@ -76,6 +76,9 @@ func (f tomlFormat) setKey(doc []byte, path []string, value any) ([]byte, error)
 			return doc, nil
 		}
 		return apply(doc, edit{kv.value, kv.end, text}), nil
+	}
+	if t.has(path) {
+		return nil, errUnread{fmt.Errorf("%s is written in a way that is not edited here", strings.Join(path, "."))}
 	}
 	parent, line := path[:len(path)-1], quoteKey(path[len(path)-1])+" = "+text
 	if kv := t.key(parent); kv != nil { // an inline table
