@@ -42,7 +42,7 @@ func Main() int {
 		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(runCommand(), restoreCommand(), floorCommand(), predictCommand())
+	root.AddCommand(runCommand(), restoreCommand(), checkCommand(), floorCommand(), predictCommand())
 	if err := root.Execute(); err != nil {
 		report(os.Stderr, err)
 		var known *task.Error
