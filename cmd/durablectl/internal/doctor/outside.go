@@ -49,7 +49,8 @@ func (v *visit) hosts(context.Context) []Finding {
 		return one(ok("no MCP host is installed here"))
 	}
 	var found []Finding
-	var know []string
+	var know, without []string
+	last := ""
 	for _, h := range list {
 		add := "durablectl mcp add " + h.Name
 		switch h.State {
@@ -64,11 +65,18 @@ func (v *visit) hosts(context.Context) []Finding {
 			}
 			found = append(found, level(add, "%s starts %s for durable", h.Title, or(h.Command, "no program")))
 		default:
-			found = append(found, warning(add, "%s does not know durable", h.Title))
+			without, last = append(without, h.Title), add
 		}
 	}
+	switch len(without) {
+	case 0:
+	case 1:
+		found = append(found, warning(last, "%s does not know durable", without[0]))
+	default:
+		found = append(found, warning("durablectl mcp add --all", "%s do not know durable", strings.Join(slices.Compact(without), ", ")))
+	}
 	if len(know) > 0 {
-		found = append([]Finding{ok("%s know durable", strings.Join(slices.Compact(know), ", "))}, found...)
+		found = append([]Finding{ok("durable is known to %s", strings.Join(slices.Compact(know), ", "))}, found...)
 	}
 	return found
 }

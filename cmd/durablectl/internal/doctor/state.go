@@ -77,7 +77,7 @@ func (v *visit) check(ctx context.Context, file string, size int64) Finding {
 	if err := json.Unmarshal(stdout.Bytes(), &checked); err != nil {
 		return failure("install all four programs anew, from one version", "durabled check says %.80q", stdout.String())
 	}
-	return ok("%s tasks in %s, every page and record checked", humanize.Comma(int64(checked.Tasks)), humanize.IBytes(uint64(max(0, size))))
+	return ok("every page and record is sound; tasks: %s, size: %s", humanize.Comma(int64(checked.Tasks)), humanize.IBytes(uint64(max(0, size))))
 }
 
 // Below these the disk is nearly full, and full.
