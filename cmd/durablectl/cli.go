@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"durable/cmd/durablectl/internal/doctor"
 	"durable/cmd/durablectl/internal/render"
 	"durable/install/hosts"
 	"durable/ipc/client"
@@ -36,8 +35,6 @@ type cli struct {
 	kinds func() []task.KindInfo
 	// system is the machine whose MCP hosts are meant.
 	system func() (hosts.System, error)
-	// service looks at the daemon's service; nil: there is none here.
-	service func(context.Context) (doctor.Service, error)
 	// completion is how long a completion may take.
 	completion time.Duration
 

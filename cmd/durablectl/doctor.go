@@ -8,6 +8,7 @@ import (
 
 	"durable/cmd/durablectl/internal/doctor"
 	"durable/cmd/durablectl/internal/render"
+	"durable/install"
 	"durable/install/hosts"
 	"durable/ipc/socket"
 	"durable/ipc/task"
@@ -46,7 +47,7 @@ func (c *cli) doctor(ctx context.Context) error {
 			lost = c.write(findingLine(c.draw(), f))
 		}
 	}
-	found := doctor.Run(ctx, doctor.Options{Client: c.connect(c.socket, reachNow), Paths: paths, Hosts: c.doctorHosts, Service: c.service}, tell)
+	found := doctor.Run(ctx, doctor.Options{Client: c.connect(c.socket, reachNow), Paths: paths, Hosts: c.doctorHosts, Service: c.serviceState(paths.System)}, tell)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -110,4 +111,28 @@ func (c *cli) doctorHosts() ([]doctor.Host, error) {
 		}
 	}
 	return list, nil
+}
+
+// serviceState looks at the user's own service, or at the machine's, where that is the one to talk to or the only one.
+func (c *cli) serviceState(system bool) func(context.Context) (doctor.Service, error) {
+	return func(ctx context.Context) (doctor.Service, error) {
+		st, err := statusOf(ctx, system)
+		if !system && (err != nil || !st.Installed) {
+			if other, otherErr := statusOf(ctx, true); otherErr == nil && other.Installed {
+				st, err = other, nil
+			}
+		}
+		return doctor.Service{
+			Manager: st.Manager, Installed: st.Installed, Running: st.Running, AtBoot: st.Enabled, System: st.System, Version: st.Version,
+			Lingers: st.System || st.Linger || st.Manager != "systemd",
+		}, err
+	}
+}
+
+func statusOf(ctx context.Context, system bool) (install.Status, error) {
+	s, err := install.New(install.Options{System: system})
+	if err != nil {
+		return install.Status{}, err
+	}
+	return s.Status(ctx)
 }

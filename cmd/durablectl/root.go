@@ -72,7 +72,8 @@ func addCommands(c *cli, root *cobra.Command) {
 	}
 	add(groupTasks, newRun(c), newStart(c), newList(c), newStatus(c), newWatch(c), newWait(c), newLogs(c), newArtifacts(c), newPredict(c),
 		newStdin(c), newApprove(c), newCancel(c), newPause(c), newResume(c), newRetry(c), newRemove(c), newPrune(c))
-	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newPolicy(c), newReload(c), newToken(c), newBackup(c), newRestart(c), newShutdown(c), newDoctor(c))
+	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newPolicy(c), newReload(c), newToken(c), newBackup(c), newRestart(c), newShutdown(c),
+		newService(c), newDoctor(c))
 	add(groupHosts, newMCP(c))
 	add(groupOther, newMenu(c), newSelf(c), newDemo(c), newBench(c), newVersion(c))
 }

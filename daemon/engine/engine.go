@@ -50,6 +50,9 @@ type Config struct {
 	Reload func(ctx context.Context) (kinds []job.Kind, changed []string, err error)
 	// Warnings is what Info warns of besides the engine's own.
 	Warnings func() []string
+	// Shared: whoever was let in may do everything, not this process's user and root alone. For a service of the
+	// machine's, whose door is for a group.
+	Shared bool
 	// Identity is what Info says besides the engine's own.
 	Identity Identity
 	// Shutdown is called once for each accepted Shutdown request.
@@ -110,6 +113,7 @@ type Engine struct {
 	unwatched map[task.ID]task.Task
 	draining  bool
 	stopping  bool
+	down      atomic.Bool   // see EndPrograms
 	quit      chan struct{} // closed when stopping is set
 
 	fatal     chan error // capacity 1: an error that ends the engine
@@ -179,7 +183,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.stopping = true
 	close(e.quit)
 	for _, a := range e.running {
-		a.end(job.ErrStop)
+		a.end(e.stopCause())
 	}
 	e.mu.Unlock()
 	left := e.drain()
@@ -198,6 +202,17 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.log.Warn("attempts did not stop in time; their tasks are recovered at the next start", "attempts", left)
 	}
 	return nil
+}
+
+// EndPrograms has what would outlive this process end with it, when Run stops: because the machine goes down, or somebody wants it so.
+func (e *Engine) EndPrograms() { e.down.Store(true) }
+
+// stopCause is why attempts have to return.
+func (e *Engine) stopCause() error {
+	if e.down.Load() {
+		return job.ErrDown
+	}
+	return job.ErrStop
 }
 
 // drain waits for all goroutines of the engine, at most the grace, and returns how many attempts are left.
@@ -276,7 +291,7 @@ func (e *Engine) authorise(ctx context.Context) (task.Owner, error) {
 	if !ok {
 		return task.Owner{UID: os.Getuid(), Client: "durabled"}, nil
 	}
-	if caller.UID != os.Getuid() && caller.UID != 0 && caller.UID != -1 {
+	if !e.cfg.Shared && caller.UID != os.Getuid() && caller.UID != 0 && caller.UID != -1 {
 		return task.Owner{}, task.Errorf(task.PermissionDenied, "user %d may not use the daemon of user %d", caller.UID, os.Getuid()).
 			WithHint("each user has a daemon of his own: leave DURABLE_SOCKET and --socket unset")
 	}

@@ -250,7 +250,7 @@ func (e *Engine) attach(a *attempt) {
 	stopping := e.stopping
 	e.mu.Unlock()
 	if stopping {
-		a.end(job.ErrStop)
+		a.end(e.stopCause())
 	}
 	// A cancel that was committed before the attempt was known found nobody to tell.
 	if rec, err := e.record(id.Ref()); err == nil && rec.Task.Phase == task.PhaseStopping {

@@ -28,6 +28,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"durable/ipc/task"
 )
@@ -101,6 +102,9 @@ type Plan struct {
 var (
 	// ErrStop: the daemon leaves. The task goes on from its checkpoint when a daemon is back.
 	ErrStop = errors.New("the daemon stops")
+	// ErrDown is an ErrStop with which the machine goes down, or the session that all lives in: the work of a [Survivor]
+	// would be killed in a moment. It ends it itself, in order, and returns [Ended] with task.OutcomeInterrupted.
+	ErrDown = fmt.Errorf("%w, and all that it has started", ErrStop)
 	// ErrCancelled: the task was cancelled.
 	ErrCancelled = errors.New("cancelled")
 	// ErrTimeout: the attempt has used up its timeout.

@@ -136,3 +136,12 @@ func Find(explicit string) (Paths, error) {
 	}
 	return p, nil
 }
+
+// UserPaths returns the paths of this user's daemon, whatever the environment names: those of his service.
+func UserPaths() (Paths, error) {
+	home, err := homeDir()
+	if err != nil {
+		return Paths{}, err
+	}
+	return userPaths(home), nil
+}

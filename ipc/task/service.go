@@ -242,4 +242,6 @@ type PruneResult struct {
 type ShutdownRequest struct {
 	// Restart: it is meant to come back; the mark of a deliberate stop is not set.
 	Restart bool `json:"restart,omitempty"`
+	// EndPrograms: what would outlive the daemon ends with it. Its tasks are interrupted, and go on at the next start.
+	EndPrograms bool `json:"end_programs,omitempty"`
 }

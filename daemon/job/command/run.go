@@ -176,12 +176,12 @@ func (a *attempt) adopt(ctx context.Context) (any, error) {
 		return nil, job.Ended(task.OutcomeInterrupted, errors.New("the daemon went down before the program was started"))
 	}
 	exit, err := p.Wait(context.WithoutCancel(ctx)) // answers at once
+	if err == nil && (exit.Signal != "" || exit.Stopped) && a.otherBoot() {
+		err = shim.ErrInterrupted // it was the shutdown that ended it
+	}
 	if err == nil && exit.Stopped && a.j.Task().Timeout > 0 && ctx.Err() == nil {
 		// Told to end, and not by a cancel, which would have ended ctx: what it made of that is no end of its own.
 		return nil, job.Ended(task.OutcomeTimedOut, job.ErrTimeout)
-	}
-	if err == nil && exit.Signal != "" && a.otherBoot() {
-		err = shim.ErrInterrupted // it was the shutdown that ended it
 	}
 	f := a.follow(nil)
 	f.finish()
@@ -318,12 +318,15 @@ func (a *attempt) watch(ctx context.Context, p process) (any, error) {
 	select {
 	case end = <-ended:
 	case <-ctx.Done():
-		if leaves(ctx) {
+		if leaves(ctx) && !errors.Is(context.Cause(ctx), job.ErrDown) {
 			return a.detach(ctx, leave, ended, f)
 		}
 		select {
 		case end = <-ended: // by itself, a moment before
 		default:
+			if leaves(ctx) {
+				return a.endWithMachine(p, ended, f)
+			}
 			return a.stop(ctx, p, leave, ended, f)
 		}
 	}
