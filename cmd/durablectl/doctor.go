@@ -47,7 +47,7 @@ func (c *cli) doctor(ctx context.Context) error {
 			lost = c.write(findingLine(c.draw(), f))
 		}
 	}
-	found := doctor.Run(ctx, doctor.Options{Client: c.connect(c.socket, reachNow), Paths: paths, Hosts: c.doctorHosts, Service: c.serviceState(paths.System)}, tell)
+	found := doctor.Run(ctx, doctor.Options{Client: c.connect(c.socket, reachNow), Paths: paths, Hosts: func() ([]doctor.Host, error) { return c.doctorHosts(ctx) }, Service: c.serviceState(paths.System)}, tell)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -99,8 +99,8 @@ func findingLine(s render.Screen, f doctor.Finding) string {
 }
 
 // doctorHosts are the files of the hosts that are installed.
-func (c *cli) doctorHosts() ([]doctor.Host, error) {
-	states, err := c.hostStates(hosts.User)
+func (c *cli) doctorHosts(ctx context.Context) ([]doctor.Host, error) {
+	states, err := c.hostStates(ctx, hosts.User)
 	if err != nil {
 		return nil, err
 	}

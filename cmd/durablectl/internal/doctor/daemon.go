@@ -60,6 +60,8 @@ func (v *visit) service(ctx context.Context) []Finding {
 	}
 	name := "a service of " + s.Manager
 	switch {
+	case s.Manager == "":
+		return one(ok("this system has no service manager that durable knows"))
 	case !s.Installed:
 		return one(warning("durablectl service install", "not installed: after a reboot nothing goes on until somebody asks"))
 	case !s.Running:

@@ -203,14 +203,15 @@ func TestService(t *testing.T) {
 		level        Level
 		text, remedy string
 	}{
-		"none":    {level: Warning, text: "not installed", remedy: "durablectl service install"},
+		"none":    {s: Service{Manager: "systemd"}, level: Warning, text: "not installed", remedy: "durablectl service install"},
 		"stopped": {s: Service{Installed: true, Manager: "systemd"}, level: Failure, text: "does not run", remedy: "durablectl service start"},
-		"older": {s: Service{Installed: true, Running: true, Lingers: true, AtBoot: true, Version: "0.0.1"}, level: Warning,
+		"older": {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true, AtBoot: true, Version: "0.0.1"}, level: Warning,
 			text: "version 0.0.1", remedy: "durablectl service upgrade"},
-		"no linger": {s: Service{Installed: true, Running: true}, level: Warning, text: "last login", remedy: "loginctl enable-linger"},
-		"disabled":  {s: Service{Installed: true, Running: true, Lingers: true}, level: Warning, text: "by itself", remedy: "durablectl service install"},
-		"well":      {s: Service{Installed: true, Running: true, Lingers: true, AtBoot: true, Version: task.Version()}, level: OK, text: "starts at boot"},
-		"unknown":   {err: errors.New("no bus"), level: Failure, text: "no bus", remedy: "durablectl service status"},
+		"no linger":  {s: Service{Manager: "systemd", Installed: true, Running: true}, level: Warning, text: "last login", remedy: "loginctl enable-linger"},
+		"disabled":   {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true}, level: Warning, text: "by itself", remedy: "durablectl service install"},
+		"well":       {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true, AtBoot: true, Version: task.Version()}, level: OK, text: "starts at boot"},
+		"no manager": {level: OK, text: "no service manager"},
+		"unknown":    {err: errors.New("no bus"), level: Failure, text: "no bus", remedy: "durablectl service status"},
 	} {
 		o := Options{Service: func(context.Context) (Service, error) { return c.s, c.err }}
 		expect(t, name, finding(t, o, func(v *visit) func(context.Context) []Finding { return v.service }), c.level, c.text, c.remedy)
