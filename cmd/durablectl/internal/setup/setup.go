@@ -43,6 +43,9 @@ type Answers struct {
 	FirstTask bool
 }
 
+// heading is the lines of a title and a description. Without a height, huh 2.0.3 takes them from those of the options.
+const heading = 2
+
 // Ask asks what is open and fills in the answers. The error is a [task.FailedPrecondition] when the person leaves.
 func Ask(ctx context.Context, q Questions, a *Answers) error {
 	var fields []huh.Field
@@ -52,7 +55,8 @@ func Ask(ctx context.Context, q Questions, a *Answers) error {
 	}
 	if len(q.Hosts) > 0 {
 		fields = append(fields, huh.NewMultiSelect[string]().Title("Which programs shall know durable?").
-			Description("An entry is put into the configuration of each. Space marks.").Options(options(q.Hosts)...).Value(&a.Hosts))
+			Description("An entry is put into the configuration of each. Space marks.").Options(options(q.Hosts)...).
+			Height(len(q.Hosts)+heading).Value(&a.Hosts))
 	}
 	if len(q.Policy) > 0 {
 		fields = append(fields, huh.NewSelect[string]().Title("What may assistants run?").
