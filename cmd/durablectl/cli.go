@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"durable/cmd/durablectl/internal/render"
+	"durable/install/hosts"
 	"durable/ipc/client"
 	"durable/ipc/task"
 )
@@ -34,6 +35,8 @@ type cli struct {
 	installable func(context.Context, task.Info) bool
 	// kinds are those that the daemon listed last, without asking it; nil: nobody knows.
 	kinds func() []task.KindInfo
+	// system is the machine whose MCP hosts are meant.
+	system func() (hosts.System, error)
 	// completion is how long a completion may take.
 	completion time.Duration
 
@@ -52,6 +55,7 @@ func newCLI() *cli {
 		now:     time.Now,
 		connect: connect, terminal: atTerminal, installable: installable,
 		kinds:      func() []task.KindInfo { return client.ListedKinds("") },
+		system:     hosts.This,
 		completion: completionTimeout,
 	}
 }

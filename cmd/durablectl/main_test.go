@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"durable/install/hosts"
 	"durable/ipc/localapi"
 	"durable/ipc/socket"
 	"durable/ipc/task"
@@ -31,8 +32,16 @@ func TestMain(m *testing.M) {
 			c := newCLI()
 			c.now = func() time.Time { return start } // the fake's tasks are of that day
 			c.completion = patience
+			if goos := os.Getenv("TEST_GOOS"); goos != "" { // the hosts of another system
+				c.system = func() (hosts.System, error) {
+					s, err := hosts.This()
+					s.GOOS = goos
+					return s, err
+				}
+			}
 			os.Exit(interruptible(c))
 		},
+		"durable-mcp": func() {}, // to be found, not to be started
 	})
 }
 

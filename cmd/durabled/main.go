@@ -43,7 +43,7 @@ func Main() int {
 		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(runCommand(), restoreCommand(), schemaCommand(), floorCommand(), predictCommand())
+	root.AddCommand(runCommand(), restoreCommand(), checkCommand(), schemaCommand(), floorCommand(), predictCommand())
 	root.AddCommand(manpage.Command("8", func() *cobra.Command { return root }))
 	if err := root.Execute(); err != nil {
 		var status exit
