@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,9 @@ func (d *Daemon) leaveInOrder(leave context.Context, eng *engine.Engine, server 
 func (d *Daemon) endPrograms() bool {
 	if req := d.asked.Load(); req != nil {
 		return req.EndPrograms
+	}
+	if mark, err := os.ReadFile(d.cfg.Paths.Stopped); err == nil && string(mark) == socket.StoppedAll {
+		return true
 	}
 	return d.cfg.GoingDown != nil && d.cfg.GoingDown(context.Background())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -145,15 +146,18 @@ func (s *Service) Stop(ctx context.Context, all bool) error {
 }
 
 func (s *Service) halt(ctx context.Context, st Status, all bool) error {
-	if !s.opts.System {
-		if err := os.MkdirAll(s.paths.State, 0o700); err != nil {
-			return explain("mark the deliberate stop", err)
-		}
-		if err := writeFile(s.paths.Stopped, []byte("durablectl service stop\n")); err != nil {
+	mark := "durablectl service stop\n"
+	if all {
+		mark = socket.StoppedAll
+	}
+	if exists(s.paths.State) {
+		if err := writeFile(s.paths.Stopped, []byte(mark)); err != nil {
 			return explain("mark the deliberate stop", err)
 		}
 	}
-	if info := s.running(ctx, st); info != nil && all {
+	// The service's daemon reads the mark when it is told to leave. One that is not the service's has to be told; so has one that the
+	// service manager would kill.
+	if info := s.running(ctx, st); info != nil && all && (!st.Running || runtime.GOOS == "windows") {
 		if err := s.leave(ctx, *info, task.ShutdownRequest{EndPrograms: true}); err != nil {
 			return err
 		}

@@ -106,3 +106,8 @@ func writeFile(path string, data []byte) error {
 	}
 	return err
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

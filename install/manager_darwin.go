@@ -32,11 +32,6 @@ func newManager(s *Service) (manager, error) {
 	return &launchd{s, filepath.Join(home, "Library", "LaunchAgents", Name+".plist")}, nil
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 func (m *launchd) name() string { return "launchd" }
 
 // domain is where launchd has the service.

@@ -43,11 +43,6 @@ func newManager(s *Service) (manager, error) {
 	return m, nil
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 // booted: what sd_booted(3) looks at.
 func (m *systemd) booted() bool { return exists("/run/systemd/system") }
 

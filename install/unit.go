@@ -31,7 +31,7 @@ func Unit(program string, system, withSocket bool) (string, error) {
 		line("After=network.target local-fs.target")
 	}
 	if withSocket {
-		line("Requires=%s.socket", Name)
+		line("Wants=%s.socket", Name)
 		line("After=%s.socket", Name)
 	}
 	line("")
@@ -107,15 +107,17 @@ func SocketUnit(paths socket.Paths, system bool) (string, error) {
 	return b.String(), nil
 }
 
-// quoteExec quotes a program for ExecStart, whose reader knows quotes, backslashes, specifiers and variables.
+// quoteExec quotes a program for ExecStart. systemd refuses quotes and backslashes in the name of a program, however they are written.
 func quoteExec(path string) (string, error) {
 	value, err := escapeValue(path)
 	if err != nil {
 		return "", err
 	}
-	value = strings.ReplaceAll(value, "$", "$$")
-	if strings.ContainsAny(value, " \t\"'\\;") || strings.HasPrefix(value, "-") {
-		value = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+	if strings.ContainsAny(value, `"'\`) {
+		return "", unregistrable(path)
+	}
+	if strings.ContainsAny(value, " ;") {
+		value = `"` + value + `"`
 	}
 	return value, nil
 }
@@ -123,8 +125,12 @@ func quoteExec(path string) (string, error) {
 // escapeValue refuses what a line of a unit cannot hold, nor the library's templates.
 func escapeValue(path string) (string, error) {
 	if strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) || strings.Contains(path, "{{") {
-		return "", task.Errorf(task.InvalidArgument, "the path %q has characters that a service's registration cannot hold", path).
-			WithHint("choose another folder")
+		return "", unregistrable(path)
 	}
 	return strings.ReplaceAll(path, "%", "%%"), nil
+}
+
+func unregistrable(path string) error {
+	return task.Errorf(task.InvalidArgument, "the path %q has characters that a service's registration cannot hold", path).
+		WithHint("choose another folder")
 }

@@ -31,6 +31,33 @@ func newService(c *cli) *cobra.Command {
 	return cmd
 }
 
+// installable reports whether the daemon that said info could be a service here.
+func installable(ctx context.Context, info task.Info) bool {
+	s, err := install.New(install.Options{})
+	if err != nil || s.Paths().State != info.Paths.State || os.Geteuid() == 0 {
+		return false
+	}
+	st, err := s.Status(ctx)
+	return err == nil && st.Manager != "" && !st.Installed
+}
+
+// own returns the service whose daemon said info; nil if it is none of ours to manage.
+func (c *cli) own(ctx context.Context, info task.Info) *install.Service {
+	if info.Lives != task.LivesService {
+		return nil
+	}
+	for _, system := range []bool{false, true} {
+		s, err := c.service(&install.Options{System: system})
+		if err != nil || s.Paths().State != info.Paths.State {
+			continue
+		}
+		if st, err := s.Status(ctx); err == nil && st.Running {
+			return s
+		}
+	}
+	return nil
+}
+
 // service returns the one that opts mean, which tells people what it does.
 func (c *cli) service(opts *install.Options) (*install.Service, error) {
 	o := *opts

@@ -40,6 +40,9 @@ type Paths struct {
 	System bool
 }
 
+// StoppedAll is what the mark of a deliberate stop says where programs have to end with the daemon.
+const StoppedAll = "durablectl service stop --all\n"
+
 const (
 	socketName = "durable.sock"
 	configName = "config.toml"
