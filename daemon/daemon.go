@@ -19,6 +19,7 @@ import (
 	"durable/daemon/job"
 	"durable/daemon/job/command"
 	"durable/daemon/logfile/watch"
+	"durable/daemon/notify"
 	"durable/daemon/shim"
 	"durable/daemon/store"
 	"durable/daemon/web"
@@ -44,6 +45,8 @@ type Config struct {
 	HTTP config.HTTP
 	// Surface makes what is served there, on the daemon's own tasks; nil: nothing is.
 	Surface func(svc task.Service) Surface
+	// Desktop shows there that a task has ended; nil is notify.Desktop.
+	Desktop func(context.Context, notify.Note) error
 	Lives   task.Lives
 	Logger  *slog.Logger
 	// Hook is called at named points of engine and store, for crash tests; nil in production.
@@ -132,7 +135,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer set.env.Close()
 	eng := d.engine(st, set, watcher)
 	committed.Store(eng)
-	door, err := d.openDoor(ctx, set.http())
+	door, err := d.openDoor(ctx, set)
 	if err != nil {
 		return err
 	}
@@ -143,6 +146,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	set.tellKinds(ctx, eng)
+	quiet, err := d.tellDesktop(ctx, eng, set)
+	if err != nil {
+		return err
+	}
+	defer quiet()
 	return d.serve(ctx, eng, door)
 }
 

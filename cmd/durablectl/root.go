@@ -76,6 +76,7 @@ func addCommands(c *cli, root *cobra.Command) {
 		newService(c), newDoctor(c))
 	add(groupHosts, newMCP(c), newSetup(c))
 	add(groupOther, newMenu(c), newSelf(c), newDemo(c), newBench(c), newVersion(c))
+	add(groupOther, newMan())
 }
 
 // do makes a method a command's action. Whatever it returns has a code from here on.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"durable/cmd/internal/manpage"
 	"durable/daemon"
 	"durable/daemon/config"
 	"durable/ipc/socket"
@@ -43,6 +44,7 @@ func Main() int {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.AddCommand(runCommand(), restoreCommand(), checkCommand(), schemaCommand(), floorCommand(), predictCommand())
+	root.AddCommand(manpage.Command("8", func() *cobra.Command { return root }))
 	if err := root.Execute(); err != nil {
 		var status exit
 		if errors.As(err, &status) {

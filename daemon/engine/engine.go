@@ -103,10 +103,11 @@ type Engine struct {
 	group sync.WaitGroup // attempts, flushes, cleanings
 
 	adopted  []*attempt   // known, and to be run by the scheduler's goroutine
-	claiming sync.RWMutex // held from the commit of a claim until its attempts are in running
+	claiming sync.RWMutex // held from the commit of a late adoption until its attempts are in running
 
 	mu      sync.Mutex
-	running map[task.ID]*attempt // attempts that hold a slot
+	open    bool                 // Run is there to see to attempts
+	running map[task.ID]*attempt // attempts that hold a slot: before the commit of their beginning (see claim), until after that of their end
 	waiters map[task.ID]*waiter
 	// unwatched are the running tasks whose attempt survives and whose kind this daemon does not have. They hold no
 	// slot: nobody would see it become free.
@@ -122,8 +123,9 @@ type Engine struct {
 	ended     atomic.Uint64
 	disk      diskMeter
 	tidy      tidier
-	folders   sync.Mutex // held while a task's folder is removed or set aside
-	reloading sync.Mutex // one Reload at a time
+	folders   sync.Mutex  // held while a task's folder is removed or set aside
+	swept     atomic.Bool // sweep knows which folders it looks at: one that is made from now on is not among them
+	reloading sync.Mutex  // one Reload at a time
 }
 
 var _ task.Service = (*Engine)(nil)
@@ -172,6 +174,9 @@ func (e *Engine) Committed() { e.hub.committed() }
 // error means that the store cannot be trusted any more and the process has to end.
 func (e *Engine) Run(ctx context.Context) error {
 	e.startAdopted() // before anything is claimed: they hold slots, more than there are if need be
+	e.mu.Lock()
+	e.open = true
+	e.mu.Unlock()
 	e.spawn(e.cleanUp)
 	e.spawn(func() {
 		e.sweep()

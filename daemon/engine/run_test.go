@@ -17,7 +17,7 @@ import (
 func TestSubmitRunsToItsEnd(t *testing.T) {
 	h := newHouse(t, ok).up()
 	got := h.submit(task.Spec{Kind: "ok"})
-	if got.Status != task.StatusPending || got.Number != 1 || got.ID == "" || got.RootID != got.ID {
+	if got.Status != task.StatusRunning || got.Attempt != 1 || got.Number != 1 || got.ID == "" || got.RootID != got.ID {
 		t.Errorf("submit answered %+v", got)
 	}
 	end := h.wait(got.ID)

@@ -150,6 +150,25 @@ func Permanent(err error) error {
 	return permanent{err}
 }
 
+type unbegun struct{ error }
+
+func (u unbegun) Unwrap() error { return u.error }
+
+// Unbegun marks err as what has kept an attempt from beginning: nothing of it was done, and Run may be called again. Where it was a full
+// disk, it is, when there may be space: a task that was accepted does not fail of that.
+func Unbegun(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unbegun{err}
+}
+
+// IsUnbegun reports whether err was marked by [Unbegun].
+func IsUnbegun(err error) bool {
+	var u unbegun
+	return errors.As(err, &u)
+}
+
 // IsPermanent reports whether err was marked by [Permanent], or is a task.Error of a class that
 // another attempt cannot mend: task.InvalidArgument, task.FailedPrecondition and task.Unimplemented.
 func IsPermanent(err error) bool {

@@ -96,7 +96,7 @@ func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) 
 	a := &attempt{runner: r, j: j, o: o}
 	var err error
 	if a.at.attempt, err = j.AttemptDir(); err != nil && !j.Adopted() {
-		return nil, err
+		return nil, job.Unbegun(err)
 	}
 	if j.Adopted() {
 		if err := a.prepare(); err != nil {
@@ -113,11 +113,11 @@ func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) 
 	})
 	switch {
 	case unready != nil:
-		return nil, unready
+		return nil, job.Unbegun(unready)
 	case errors.Is(err, shim.ErrNotExecuted) && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, shim.ErrNotExecuted):
-		return nil, notRun(err)
+		return nil, job.Unbegun(notRun(err))
 	case err != nil: // it may run: only its folder knows
 		j.Logf("started, and no answer: %v", err)
 		return a.adopt(ctx)
