@@ -94,7 +94,7 @@ func (v *visit) roundTrip(ctx context.Context) []Finding {
 	if err != nil {
 		return one(failed(err, ""))
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var stderr strings.Builder
 	cmd := exec.Command(path)

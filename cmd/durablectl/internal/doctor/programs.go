@@ -48,7 +48,7 @@ func (v *visit) programs(ctx context.Context) []Finding {
 
 // versionOf asks a program.
 func versionOf(ctx context.Context, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	arg := "--version"
 	if strings.HasPrefix(filepath.Base(path), "durablectl") {
