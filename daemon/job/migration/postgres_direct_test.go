@@ -108,7 +108,6 @@ func TestPostgresRefusedAmongMany(t *testing.T) {
 // TestPostgresVerifiedInParts: a large table is read back in parts; what is changed in either of them is seen.
 func TestPostgresVerifiedInParts(t *testing.T) {
 	const records = 10_000
-	server, name := pgDatabase(t)
 	var csv strings.Builder
 	csv.WriteString("id,note\n")
 	for i := range records {
@@ -117,7 +116,8 @@ func TestPostgresVerifiedInParts(t *testing.T) {
 	source := write(t, "in.csv", csv.String())
 	for _, change := range []string{"", "delete from data where id = 7", "update data set note = 'x' where id = 9990", "insert into data values (1, '')"} {
 		t.Run(change, func(t *testing.T) {
-			l := prepare(t, paths(source, server.SocketURL(name), "destination_table", "data", "mode", "replace"))
+			server, name := pgDatabase(t)
+			l := prepare(t, paths(source, server.SocketURL(name), "destination_table", "data"))
 			l.kind.hook = func(point string) error {
 				if point == "verify" && change != "" {
 					server.Exec(t, name, change)
