@@ -22,7 +22,7 @@ const (
 // spawned is a daemon that has just been started.
 type spawned struct {
 	paths  socket.Paths
-	offset int64 // where its words begin in the log
+	offset int64      // where its words begin in the log
 	exited chan error // nil: a service manager looks after it
 	// service: the installed one, whose log the service manager keeps.
 	service bool
