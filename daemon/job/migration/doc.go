@@ -123,9 +123,9 @@
 //
 // From Parquet, dates, times and timestamps are text in ISO 8601 (with Z where the file says UTC), decimal
 // numbers are numbers with all their digits, a UUID is text, FLOAT a number of float64, INTERVAL and FLOAT16 are
-// blobs; unsigned integers are numbers. To another Parquet file timestamps (of milliseconds as
+// blobs; unsigned integers are numbers; INT96 is a timestamp in UTC. To another Parquet file timestamps (of milliseconds as
 // microseconds), dates and decimals of up to 38 digits keep their types; times become text. Nested and
-// repeated columns are refused; choose the others with columns.
+// repeated columns are refused; choose the others with columns. So is a file compressed with LZ4 or LZO.
 //
 // In words: CSV and TSV have no types and no NULL (encoding/csv does not tell an empty cell from ""),
 // and encoding/csv reads CR LF inside a quoted cell as LF. JSON Lines has no blobs; the order of keys

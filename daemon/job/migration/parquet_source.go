@@ -88,7 +88,7 @@ func (s *parquetSource) start() (_ *parquetReader, err error) {
 		return nil, err
 	}
 	r.groups = r.open.RowGroups()
-	return r, nil
+	return r, checkCodecs(s.path, r.open)
 }
 
 func (s *parquetSource) header(context.Context) (cols []column, err error) {
