@@ -77,7 +77,11 @@ func (c *claim) enter(rec store.Record) {
 	c.attempts = append(c.attempts, a)
 	e.mu.Lock()
 	e.running[id] = a
+	stopping := e.stopping
 	e.mu.Unlock()
+	if stopping { // since the slot was held: Run has not seen it
+		a.end(job.ErrStop)
+	}
 	if rec.Survives && (!c.fresh || e.swept.Load()) {
 		// Beside the commit, because a program waits for it. If that fails, the attempt itself does it.
 		attempt := strconv.Itoa(rec.Task.Attempt)
@@ -111,6 +115,7 @@ func (c *claim) settle(err error) {
 	c.release()
 	if err != nil {
 		c.void()
+		c.e.poke() // who came meanwhile may have been told that there is no slot
 	}
 	if c.stale == nil {
 		return

@@ -220,7 +220,7 @@ func TestNobodyOvertakes(t *testing.T) {
 	}})
 	h.slots = 1
 	h.up()
-	const crowd, each = 8, 25
+	const crowd, each = 4, 10
 	ids := make(chan task.ID, crowd*each)
 	for range crowd {
 		go func() {
@@ -295,7 +295,7 @@ func TestASubmitIntoALeavingEngine(t *testing.T) {
 		full := make(chan struct{})
 		go func() {
 			defer close(made)
-			for i := range 200 {
+			for i := range 40 {
 				got, err := h.Submit(context.Background(), task.Spec{Kind: "k"}, "")
 				if err != nil {
 					t.Error(err)
@@ -326,6 +326,50 @@ func TestASubmitIntoALeavingEngine(t *testing.T) {
 		}
 		h.close()
 	}
+}
+
+// TestASlotThatComesBackIsNoticed: who was queued for want of a slot that is then given back does not wait for ever.
+func TestASlotThatComesBackIsNoticed(t *testing.T) {
+	h := newHouse(t, ok)
+	h.slots = 1
+	s := &spoilingStore{}
+	h.wrap = func(st *store.Store) engine.Store {
+		s.Store = st
+		return s
+	}
+	h.up()
+	h.opened()
+	var queued task.Task
+	s.between = func() { queued = h.submit(task.Spec{Kind: "ok"}) }
+	_, err := h.Submit(t.Context(), task.Spec{Kind: "ok"}, "")
+	wantCode(t, err, task.ResourceExhausted)
+	if queued.Phase != task.PhaseQueued {
+		t.Errorf("while the slot was taken: %s (%s)", queued.Status, queued.Phase)
+	}
+	h.wait(queued.ID)
+}
+
+// spoilingStore spoils the next admission, and does something before its caller hears of it.
+type spoilingStore struct {
+	*store.Store
+	between func()
+}
+
+func (s *spoilingStore) Update(ctx context.Context, class store.Class, fn func(*store.Tx) error) error {
+	if class != store.Admission || s.between == nil { // other updates are the scheduler's, in a goroutine of its own
+		return s.Store.Update(ctx, class, fn)
+	}
+	between := s.between
+	s.between = nil
+	full := task.Errorf(task.ResourceExhausted, "the disk is full")
+	err := s.Store.Update(ctx, class, func(tx *store.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return full
+	})
+	between()
+	return err
 }
 
 // TestARerunClosureHoldsOneSlot: the transaction is begun again for the sake of another one in its group.
@@ -359,7 +403,7 @@ type twiceStore struct {
 var errSpoiled = errors.New("spoiled")
 
 func (s *twiceStore) Update(ctx context.Context, class store.Class, fn func(*store.Tx) error) error {
-	if *s.on && class == store.Admission {
+	if class == store.Admission && *s.on {
 		err := s.Store.Update(ctx, class, func(tx *store.Tx) error {
 			if err := fn(tx); err != nil {
 				return err

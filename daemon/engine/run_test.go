@@ -16,6 +16,7 @@ import (
 
 func TestSubmitRunsToItsEnd(t *testing.T) {
 	h := newHouse(t, ok).up()
+	h.opened()
 	got := h.submit(task.Spec{Kind: "ok"})
 	if got.Status != task.StatusRunning || got.Attempt != 1 || got.Number != 1 || got.ID == "" || got.RootID != got.ID {
 		t.Errorf("submit answered %+v", got)

@@ -75,6 +75,7 @@ func TestACrashAnywhere(t *testing.T) {
 				h.run()
 			} else {
 				h.run()
+				h.opened()
 				id = h.submitted(task.Spec{Kind: "p"})
 			}
 			ends := strings.HasPrefix(point, "finish.") || point == "run.returned"
