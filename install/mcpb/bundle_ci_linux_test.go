@@ -137,11 +137,14 @@ func useBundle(t *testing.T, dir, home string) {
 	var result struct {
 		IsError bool            `json:"isError"`
 		Content json.RawMessage `json:"content"`
-		Task    struct {
-			ID     string `json:"task_id"`
-			Status string `json:"status"`
+		Said    struct {
+			Task struct {
+				ID     string `json:"task_id"`
+				Status string `json:"status"`
+			} `json:"task"`
 		} `json:"structuredContent"`
 	}
+	task := &result.Said.Task
 	call := func(name string, args map[string]any) {
 		t.Helper()
 		if err := s.call("tools/call", map[string]any{"name": name, "arguments": args}, &result); err != nil || result.IsError {
@@ -149,10 +152,10 @@ func useBundle(t *testing.T, dir, home string) {
 		}
 	}
 	call("start_batch_processing", map[string]any{"total_items": 20, "batch_size": 10})
-	id := result.Task.ID
-	for result.Task.Status != "completed" {
+	id := task.ID
+	for task.Status != "completed" {
 		if ctx.Err() != nil {
-			t.Fatalf("task %s is %q after two minutes", id, result.Task.Status)
+			t.Fatalf("task %s is %q after two minutes", id, task.Status)
 		}
 		call("wait_for_task", map[string]any{"task_id": id})
 	}
