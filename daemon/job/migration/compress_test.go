@@ -19,7 +19,7 @@ func TestWindows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rows = 100_000
+	const rows = 20_000
 	for range rows {
 		_, _ = w.Write([]byte("{\"id\":1,\"text\":\"text\"}\n")) // Close tells
 	}
