@@ -19,6 +19,7 @@ import (
 	"durable/daemon/job"
 	"durable/daemon/job/command"
 	"durable/daemon/logfile/watch"
+	"durable/daemon/notify"
 	"durable/daemon/shim"
 	"durable/daemon/store"
 	"durable/daemon/web"
@@ -44,12 +45,20 @@ type Config struct {
 	HTTP config.HTTP
 	// Surface makes what is served there, on the daemon's own tasks; nil: nothing is.
 	Surface func(svc task.Service) Surface
+	// Desktop shows there that a task has ended; nil is notify.Desktop.
+	Desktop func(context.Context, notify.Note) error
 	Lives   task.Lives
 	Logger  *slog.Logger
 	// Hook is called at named points of engine and store, for crash tests; nil in production.
 	Hook func(point string)
 	// Ready, if set, is called once, when the socket takes requests.
 	Ready func()
+	// Listener is a socket at Paths.Socket that is open already: the service manager's. Nil: the daemon opens its own.
+	Listener net.Listener
+	// Notify tells the service manager how the daemon is doing, in the words of sd_notify(3); nil: there is none.
+	Notify func(state string)
+	// GoingDown says whether what has ended Run's context ends the machine too, or the session; nil: nobody knows.
+	GoingDown func(ctx context.Context) bool
 }
 
 // Daemon runs once.
@@ -57,8 +66,10 @@ type Daemon struct {
 	cfg      Config
 	log      *slog.Logger
 	shutdown chan task.ShutdownRequest // capacity 1
-	limits   command.Limits            // of user-defined kinds: they outlive a reload
-	spare    shim.Spare                // the holder of the next command
+	asked    atomic.Pointer[task.ShutdownRequest]
+	news     chan struct{}  // capacity 1: the store has changed
+	limits   command.Limits // of user-defined kinds: they outlive a reload
+	spare    shim.Spare     // the holder of the next command
 }
 
 // shutdownGrace is how long requests that are under way have, after the engine has ended.
@@ -75,8 +86,11 @@ func New(cfg Config) *Daemon {
 	if cfg.Lives == "" {
 		cfg.Lives = task.LivesForeground
 	}
-	return &Daemon{cfg: cfg, log: cfg.Logger, shutdown: make(chan task.ShutdownRequest, 1)}
+	return &Daemon{cfg: cfg, log: cfg.Logger, shutdown: make(chan task.ShutdownRequest, 1), news: make(chan struct{}, 1)}
 }
+
+// Asked returns the request with which a client made the daemon leave; nil: none did. To be called after Run.
+func (d *Daemon) Asked() *task.ShutdownRequest { return d.asked.Load() }
 
 // Run does the daemon's whole life and returns when it is over: nil after a stop that was asked for, by
 // ctx or by a client; an error if it could not start or must not go on.
@@ -102,6 +116,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		OnCommit: func() {
 			if eng := committed.Load(); eng != nil {
 				eng.Committed()
+				d.changed()
 			}
 		},
 	})
@@ -120,7 +135,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer set.env.Close()
 	eng := d.engine(st, set, watcher)
 	committed.Store(eng)
-	door, err := d.openDoor(ctx, set.http())
+	door, err := d.openDoor(ctx, set)
 	if err != nil {
 		return err
 	}
@@ -131,6 +146,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	set.tellKinds(ctx, eng)
+	quiet, err := d.tellDesktop(ctx, eng, set)
+	if err != nil {
+		return err
+	}
+	defer quiet()
 	return d.serve(ctx, eng, door)
 }
 
@@ -140,6 +160,7 @@ func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) 
 	return engine.New(engine.Config{
 		Store: st, Kinds: set.start(), TasksDir: d.cfg.Paths.Tasks, Slots: d.cfg.Slots,
 		StopGrace: d.cfg.StopGrace, Host: host, Logger: d.log, Hook: d.cfg.Hook, Watcher: watcher,
+		Shared: d.cfg.Paths.System,
 		Policy: set.policy, Retention: set.retention, Reload: set.reload, Warnings: set.warn,
 		Identity: engine.Identity{Version: task.Version(), Lives: d.cfg.Lives, Paths: task.Paths{
 			Socket: d.cfg.Paths.Socket, State: d.cfg.Paths.State, Store: d.cfg.Paths.Store, Config: d.cfg.Paths.Config,
@@ -155,27 +176,29 @@ func (d *Daemon) engine(st *store.Store, set *settings, watcher *watch.Watcher) 
 
 // serve takes requests and runs the engine until it is time to leave.
 func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door) error {
-	var opts []socket.Option
-	if d.cfg.Paths.System {
-		opts = append(opts, socket.ForSystem())
-	}
-	listener, err := socket.Listen(d.cfg.Paths.Socket, opts...)
+	listener, err := d.listen()
 	if err != nil {
 		return err
 	}
-	handler := localapi.New(eng, localapi.Options{Log: d.log, Metrics: metricsHandler(eng)})
-	server := handler.Server()
+	options := localapi.Options{Log: d.log, Metrics: metricsHandler(eng)}
+	if d.cfg.Paths.System {
+		options.Admit = func(task.Caller) error { return nil } // the socket's mode has chosen: its user, its group, root
+	}
+	server := localapi.New(eng, options).Server()
+	traffic := watchTraffic(server)
 	d.log.Info("serving", "socket", d.cfg.Paths.Socket, "pid", os.Getpid(), "version", task.Version())
 
 	group, running := errgroup.WithContext(ctx)
 	leave, stop := context.WithCancel(running)
 	defer stop()
 	ended := make(chan struct{})
+	stopEngine := d.leaveInOrder(leave, eng, server, listener, traffic)
 	group.Go(func() error {
 		defer closeServer(server)
 		defer close(ended)
-		return eng.Run(leave)
+		return eng.Run(stopEngine)
 	})
+	group.Go(func() error { return d.tellStatus(leave, eng) })
 	if door != nil {
 		group.Go(func() error { return d.serveWeb(door, eng, ended) })
 	}
@@ -185,6 +208,7 @@ func (d *Daemon) serve(ctx context.Context, eng *engine.Engine, door *web.Door) 
 	if d.cfg.Ready != nil {
 		d.cfg.Ready()
 	}
+	d.notify(notifyReady)
 	err = group.Wait()
 	if err == nil {
 		d.log.Info("left")
@@ -199,7 +223,8 @@ func (d *Daemon) awaitShutdown(leave context.Context, stop context.CancelFunc) e
 		return nil
 	case req := <-d.shutdown:
 		defer stop()
-		d.log.Info("asked to leave", "restart", req.Restart)
+		d.asked.Store(&req)
+		d.log.Info("asked to leave", "restart", req.Restart, "end_programs", req.EndPrograms)
 		if req.Restart {
 			return nil
 		}
@@ -217,7 +242,9 @@ func (d *Daemon) awaitReload(leave context.Context, eng *engine.Engine) error {
 		case <-leave.Done():
 			return nil
 		case <-d.cfg.Reload:
+			d.notify(reloading())
 			result, err := eng.Reload(leave)
+			d.notify(notifyReady)
 			if err != nil {
 				d.log.Error("reload: the old configuration stays in force", "error", err)
 				continue

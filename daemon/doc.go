@@ -6,7 +6,7 @@
 //  3. read config.toml (settings.go), and begin to ask the login shell for its environment;
 //  4. recover what the last daemon left running;
 //  5. listen on the socket and serve the local API, while the engine runs tasks;
-//  6. when asked to leave: start nothing more, let attempts checkpoint and return, answer those who
+//  6. when asked to leave: let nobody new in, answer who has asked, then start nothing more, let attempts checkpoint and return, answer those who
 //     wait, stop serving, close the store.
 //
 // A store that may no longer be trusted (a commit failed in a way that only reopening it can settle) skips

@@ -85,6 +85,7 @@ type house struct {
 	t      *testing.T
 	dir    string
 	env    []string // of its daemons
+	roomy  []string // of those in which nothing has to wait for a slot
 	ledger *ledger
 	load   *load
 	watch  *watcher
@@ -97,7 +98,7 @@ type house struct {
 }
 
 func newHouse(t *testing.T) *house {
-	h := &house{t: t, dir: shortDir(t), env: withShim(t, testSlots), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{}), down: make(chan struct{})}
+	h := &house{t: t, dir: shortDir(t), env: withShim(t, testSlots), roomy: withShim(t, roomySlots), ledger: newLedger(), audit: make(chan struct{}, 1), up: make(chan struct{}), down: make(chan struct{})}
 	out := t.TempDir()
 	rows := makeRows(3000)
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -108,6 +109,18 @@ func newHouse(t *testing.T) *house {
 	}
 	writeCSV(t, h.load.source, rows)
 	return h
+}
+
+// roomySlots are more than the load has tasks under way. A submit begins at once then, in its own commit; with testSlots nearly all are
+// left to the scheduler.
+const roomySlots = 1000
+
+// daemonEnv is the environment of a daemon that is to die at point; "" is a random moment.
+func (h *house) daemonEnv(point string) []string {
+	if point == "submit.begun" || point == "" && chance(50) {
+		return h.roomy
+	}
+	return h.env
 }
 
 // present returns a function that waits for a daemon after the one of now: to call when a request has failed.
@@ -209,7 +222,7 @@ func (h *house) auditor() (stop func()) {
 
 // killAtRandom kills the daemon at any moment of its life, its start included.
 func (h *house) killAtRandom() {
-	p := start(h.t, h.dir, "", h.env...)
+	p := start(h.t, h.dir, "", h.daemonEnv("")...)
 	if chance(15) {
 		h.pause(p, 60)
 	} else if h.ready(p) {
@@ -239,7 +252,7 @@ func (h *house) killAtPoint(point string) {
 	if chance(60) && !strings.HasPrefix(point, "create.") && !strings.HasPrefix(point, "recover.") {
 		after = rand.IntN(300)
 	}
-	p := start(h.t, h.dir, fmt.Sprintf("%s:%d", point, after), h.env...)
+	p := start(h.t, h.dir, fmt.Sprintf("%s:%d", point, after), h.daemonEnv(point)...)
 	h.ready(p)
 	select {
 	case <-p.exited:

@@ -34,7 +34,7 @@ func (d *Daemon) settings(watcher command.Watcher) *settings {
 	set := newSettings(d.cfg)
 	d.spare.Dir = filepath.Join(d.cfg.Paths.State, spareFolder)
 	opts := command.Options{
-		Launcher: shim.Launcher{Hook: d.cfg.Hook, Spare: &d.spare}, Watch: watcher, Limits: &d.limits,
+		Launcher: shim.Launcher{Hook: d.cfg.Hook, Spare: &d.spare, Groups: shim.DelegatedGroups()}, Watch: watcher, Limits: &d.limits,
 		Environment: func(context.Context) []string { return set.env.Base() },
 		// Who moved the daemon with DURABLE_HOME wants its programs to find this one; the socket alone would do but for
 		// durablectl's own files.

@@ -23,19 +23,25 @@ const table = "rows"
 // makeRows returns n records that a careless copy would change: leading zeros, quotes, line breaks, empty
 // fields, text that looks like a number.
 func makeRows(n int) [][]string {
-	names := []string{"plain", `with "quotes"`, "with, comma", "two\nlines", "žluťoučký kůň", "😀", " spaces "}
 	rows := make([][]string, n)
 	for i := range rows {
-		note := ""
-		if i%3 == 0 {
-			note = "1e" + strconv.Itoa(i%7)
-		}
-		rows[i] = []string{
-			strconv.Itoa(i + 1), fmt.Sprintf("%06d", i*7), names[i%len(names)] + " " + strconv.Itoa(i),
-			strconv.FormatFloat(float64(i)+0.25, 'f', -1, 64), note, fmt.Sprintf("2026-%02d-%02d", i%12+1, i%28+1),
-		}
+		rows[i] = makeRow(i)
 	}
 	return rows
+}
+
+var names = []string{"plain", `with "quotes"`, "with, comma", "two\nlines", "žluťoučký kůň", "😀", " spaces "}
+
+// makeRow returns record i, counted from 0.
+func makeRow(i int) []string {
+	note := ""
+	if i%3 == 0 {
+		note = "1e" + strconv.Itoa(i%7)
+	}
+	return []string{
+		strconv.Itoa(i + 1), fmt.Sprintf("%06d", i*7), names[i%len(names)] + " " + strconv.Itoa(i),
+		strconv.FormatFloat(float64(i)+0.25, 'f', -1, 64), note, fmt.Sprintf("2026-%02d-%02d", i%12+1, i%28+1),
+	}
 }
 
 func writeCSV(t testing.TB, path string, rows [][]string) {

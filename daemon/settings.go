@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"durable/daemon/config"
 	"durable/daemon/engine"
@@ -35,6 +36,7 @@ type settings struct {
 	mu       sync.Mutex
 	now      *config.Config // nil: it could not be read at the start
 	warnings []string       // what is wrong with what is in force
+	noDoor   string         // why nothing is served over HTTP, until the next start; empty: it is, or is not to be
 	newKinds bool           // the user's own kinds are not those that were listed before
 }
 
@@ -104,7 +106,7 @@ func (s *settings) reload(context.Context) (kinds []job.Kind, changed []string, 
 		old, new any
 	}{
 		{"policy", before.Policy, next.Policy}, {"environment", before.Environment, next.Environment},
-		{"retention", before.Retention, next.Retention}, {"kinds", before.Kinds, next.Kinds},
+		{"retention", before.Retention, next.Retention}, {"notify", before.Notify, next.Notify}, {"kinds", before.Kinds, next.Kinds},
 	} {
 		if unknown || !reflect.DeepEqual(section.old, section.new) {
 			changed = append(changed, section.name)
@@ -195,6 +197,24 @@ func (s *settings) http() config.HTTP {
 	return s.now.HTTP
 }
 
+// noHTTP notes that the address in the configuration cannot be had.
+func (s *settings) noHTTP(address string, err error) {
+	s.cfg.Logger.Error("nothing is served over HTTP", "address", address, "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noDoor = fmt.Sprintf("nothing is served over HTTP at %s: %v; free the address or set another under [http], then: durablectl restart", address, err)
+}
+
+// notify is notify.Options.After.
+func (s *settings) notify() (after time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		return config.Notify{}.Rule()
+	}
+	return s.now.Notify.Rule()
+}
+
 // retention implements engine.Config.Retention.
 func (s *settings) retention() engine.Retention {
 	s.mu.Lock()
@@ -210,6 +230,9 @@ func (s *settings) retention() engine.Retention {
 func (s *settings) warn() []string {
 	s.mu.Lock()
 	warnings := slices.Clone(s.warnings)
+	if s.noDoor != "" {
+		warnings = append(warnings, s.noDoor)
+	}
 	s.mu.Unlock()
 	return slices.Concat(warnings, s.policy.Warnings(), s.env.Warnings())
 }

@@ -259,7 +259,7 @@ func TestAConfigurationThatCannotBeRead(t *testing.T) {
 	}
 	o.write(deploy)
 	result, err := o.Reload(ctx)
-	if err != nil || !slices.Equal(result.Changed, []string{"policy", "environment", "retention", "kinds"}) {
+	if err != nil || !slices.Equal(result.Changed, []string{"policy", "environment", "retention", "notify", "kinds"}) {
 		t.Errorf("%v, %v", result, err)
 	}
 	o.wantOwn("deploy")

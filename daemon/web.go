@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"durable/daemon/config"
 	"durable/daemon/web"
 	"durable/ipc/task"
 	"durable/ipc/token"
@@ -21,18 +20,24 @@ type Surface interface {
 }
 
 // openDoor listens where the command line or else the configuration says; nil: nowhere. That comes before any task is touched:
-// where it fails the daemon has done nothing yet.
-func (d *Daemon) openDoor(ctx context.Context, configured config.HTTP) (*web.Door, error) {
-	h := d.cfg.HTTP
+// where the command line's cannot be had the daemon has done nothing yet. The configuration's is no reason to leave the tasks
+// alone: status says that it is missing.
+func (d *Daemon) openDoor(ctx context.Context, set *settings) (*web.Door, error) {
+	h, told := d.cfg.HTTP, true
 	if h.Address == "" {
-		h = configured
+		h, told = set.http(), false
 	}
 	if h.Address == "" || d.cfg.Surface == nil {
 		return nil, nil
 	}
-	return web.Listen(ctx, web.Options{
+	door, err := web.Listen(ctx, web.Options{
 		Address: h.Address, Auth: h.Auth, Token: token.Path(d.cfg.Paths.State), Logger: d.log,
 	})
+	if err != nil && !told {
+		set.noHTTP(h.Address, err)
+		return nil, nil
+	}
+	return door, err
 }
 
 // serveWeb serves svc behind door until ended is closed: the tasks' engine has ended then, and calls under way get a

@@ -31,6 +31,8 @@ type cli struct {
 	connect func(socket string, how reach) task.Service
 	// terminal reports whether a person can type to us.
 	terminal func() bool
+	// installable reports whether the daemon at those paths could be a service here, and is none yet; nil: nobody knows.
+	installable func(context.Context, task.Info) bool
 	// kinds are those that the daemon listed last, without asking it; nil: nobody knows.
 	kinds func() []task.KindInfo
 	// system is the machine whose MCP hosts are meant.
@@ -51,7 +53,7 @@ func newCLI() *cli {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		screen: terminal(os.Stdout), errScreen: terminal(os.Stderr),
 		now:     time.Now,
-		connect: connect, terminal: atTerminal,
+		connect: connect, terminal: atTerminal, installable: installable,
 		kinds:      func() []task.KindInfo { return client.ListedKinds("") },
 		system:     hosts.This,
 		completion: completionTimeout,

@@ -26,6 +26,8 @@ const (
 	reachStart
 	// reachRestart starts one whatever the reason is that none runs: a person asked for it.
 	reachRestart
+	// reachReturning waits for one that somebody else starts.
+	reachReturning
 )
 
 // restartPatience is how long a daemon that restarts is waited for.
@@ -43,6 +45,8 @@ func connect(path string, how reach) task.Service {
 	case how == reachStart || how == reachRestart:
 		opts.DialRetry = client.DefaultDialRetry
 		opts.Start = client.Autostart(client.StartOptions{Socket: path, Deliberate: how == reachRestart})
+	case how == reachReturning:
+		opts.DialRetry = client.DefaultReconnect
 	case how == reachNow || !present(path):
 		opts.DialRetry = client.Never
 	}

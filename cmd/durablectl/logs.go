@@ -21,6 +21,7 @@ type logQuery struct {
 	grep  *regexp.Regexp
 	times bool
 	plain bool
+	now   bool // nothing of what is there already
 }
 
 func newLogs(c *cli) *cobra.Command {
@@ -34,14 +35,15 @@ func newLogs(c *cli) *cobra.Command {
 stderr as one text, in the order in which they were written, or with --stream one of them alone, byte for byte.
 With --follow, go on until the task has ended, through later attempts too. Ctrl-C ends that, never the task.`,
 		Example: `  durablectl logs -f 42
+  durablectl logs -f -n 0 42
   durablectl logs 42 --stream stdout > output
   durablectl logs 42 --grep 'error|warning' -n 20 -t`,
 		Args:              exactly("TASK"),
 		ValidArgsFunction: c.completeTasks(true),
 		RunE: do(func(ctx context.Context, args []string) (err error) {
 			switch {
-			case q.Tail < 0 || q.Tail == 0 && cmd.Flags().Changed("tail"):
-				return usage("--tail %d: want 1 or more", q.Tail)
+			case q.Tail < 0 || q.Tail == 0 && cmd.Flags().Changed("tail") && !q.Follow:
+				return usage("--tail %d: want 1 or more, or 0 with --follow for what is written from now on", q.Tail)
 			case q.Attempt < 0:
 				return usage("--attempt %d: want 1 or more", q.Attempt)
 			}
@@ -50,11 +52,12 @@ With --follow, go on until the task has ended, through later attempts too. Ctrl-
 					return usage("--grep: %w", err).WithHint("the syntax is RE2's: https://github.com/google/re2/wiki/Syntax")
 				}
 			}
+			q.now = cmd.Flags().Changed("tail") && q.Tail == 0
 			return c.logs(ctx, task.Ref(args[0]), q)
 		}),
 	}
 	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on with what is written from now on")
-	cmd.Flags().IntVarP(&q.Tail, "tail", "n", 0, "only the last lines (default: all)")
+	cmd.Flags().IntVarP(&q.Tail, "tail", "n", 0, "only the last lines; 0 with --follow: none of those (default: all)")
 	cmd.Flags().StringVar(&grep, "grep", "", "only lines in which this `regexp` matches")
 	cmd.Flags().BoolVarP(&q.times, "timestamps", "t", false, "begin each line with the time by which it was written")
 	cmd.Flags().BoolVar(&q.plain, "plain", false, "without colours and other escape sequences, without overwritten progress")
@@ -90,6 +93,7 @@ func (c *cli) followLogs(ctx context.Context, t task.Task, q logQuery) error {
 		if only || err != nil && !missing {
 			return err
 		}
+		q.now = false // of a later attempt everything is new
 		empty := noAttempt
 		if missing {
 			empty = q.Attempt
@@ -110,7 +114,7 @@ const noAttempt = -1
 // copyLog prints what an attempt has written and returns which it was. One stream of which nothing else is asked is
 // copied as it is; all else is read line by line.
 func (c *cli) copyLog(ctx context.Context, ref task.Ref, q logQuery) (attempt int, err error) {
-	if q.grep == nil && !q.times && !q.plain {
+	if q.grep == nil && !q.times && !q.plain && !q.now {
 		log, err := c.svc.Log(ctx, ref, q.LogQuery)
 		if err != nil {
 			return 0, err
@@ -133,7 +137,7 @@ func (c *cli) copyLog(ctx context.Context, ref task.Ref, q logQuery) (attempt in
 // printLog prints an attempt's output line by line and returns which attempt it was.
 func (c *cli) printLog(ctx context.Context, ref task.Ref, q logQuery) (int, error) {
 	r, err := logs.Open(ctx, c.svc, ref, logs.Options{
-		Attempt: q.Attempt, Stream: q.Stream, Tail: q.Tail, Follow: q.Follow, Grep: q.grep, Plain: q.plain, Times: q.times,
+		Attempt: q.Attempt, Stream: q.Stream, Tail: q.Tail, Follow: q.Follow, FromNow: q.now, Grep: q.grep, Plain: q.plain, Times: q.times,
 	})
 	if err != nil {
 		return 0, err

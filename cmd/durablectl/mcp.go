@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -111,21 +112,46 @@ func installed(s hosts.System, scope hosts.Scope) ([]hosts.Host, error) {
 }
 
 // mcpEntry is what hosts are told.
-func mcpEntry() (hosts.Entry, error) {
-	path, err := client.FindProgram("durable-mcp")
-	if err != nil {
-		return hosts.Entry{}, err
+func mcpEntry(ctx context.Context) (hosts.Entry, error) {
+	path := serviceProgram(ctx, "durable-mcp")
+	if path == "" {
+		found, err := client.FindProgram("durable-mcp")
+		if err != nil {
+			return hosts.Entry{}, err
+		}
+		if found, err = filepath.Abs(found); err != nil {
+			return hosts.Entry{}, err
+		}
+		path = lasting(found)
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return hosts.Entry{}, err
-	}
-	e := hosts.Entry{Command: lasting(path), Env: map[string]string{}}
+	e := hosts.Entry{Command: path, Env: map[string]string{}}
 	for _, name := range []string{socket.EnvHome, socket.EnvSocket} {
 		if value := os.Getenv(name); value != "" {
 			e.Env[name] = value
 		}
 	}
 	return e, nil
+}
+
+// serviceProgram is the one that was installed with the service, under the name that an upgrade keeps; "" if there is none.
+func serviceProgram(ctx context.Context, name string) string {
+	if os.Getenv(socket.EnvHome) != "" {
+		return ""
+	}
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	for _, system := range []bool{false, true} {
+		st, err := statusOf(ctx, system)
+		if err != nil || !st.Installed || st.Programs == "" {
+			continue
+		}
+		path := filepath.Join(st.Programs, name)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // lasting is another name of the same program that an upgrade keeps: the link to the version in force beside a folder

@@ -29,12 +29,12 @@ func newMCPList(c *cli) *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List the hosts, and which of them know durable",
 		Args:    atMost(0),
-		RunE: do(func(context.Context, []string) error {
+		RunE: do(func(ctx context.Context, _ []string) error {
 			scope, err := f.parse()
 			if err != nil {
 				return err
 			}
-			states, err := c.hostStates(scope)
+			states, err := c.hostStates(ctx, scope)
 			if err != nil {
 				return err
 			}
@@ -46,12 +46,12 @@ func newMCPList(c *cli) *cobra.Command {
 }
 
 // hostStates looks at every file of every host.
-func (c *cli) hostStates(scope hosts.Scope) ([]hostState, error) {
+func (c *cli) hostStates(ctx context.Context, scope hosts.Scope) ([]hostState, error) {
 	s, err := c.hostSystem()
 	if err != nil {
 		return nil, err
 	}
-	want, _ := mcpEntry() // without one, none is as it should be
+	want, _ := mcpEntry(ctx) // without one, none is as it should be
 	states := []hostState{}
 	for _, h := range hosts.All() {
 		for _, file := range h.Files(s, scope) {
@@ -109,8 +109,8 @@ func newMCPPrint(c *cli) *cobra.Command {
 		Long: `Print the entry as each host wants it, and say where it belongs. For a host that is not in the list,
 claude-desktop's is the usual form.`,
 		Example: "  durablectl mcp print cursor",
-		RunE: do(func(_ context.Context, names []string) error {
-			snippets, err := c.snippets(f, names)
+		RunE: do(func(ctx context.Context, names []string) error {
+			snippets, err := c.snippets(ctx, f, names)
 			if err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ claude-desktop's is the usual form.`,
 	return cmd
 }
 
-func (c *cli) snippets(f hostFlags, names []string) ([]hostSnippet, error) {
+func (c *cli) snippets(ctx context.Context, f hostFlags, names []string) ([]hostSnippet, error) {
 	s, err := c.hostSystem()
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (c *cli) snippets(f hostFlags, names []string) ([]hostSnippet, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry, err := mcpEntry()
+	entry, err := mcpEntry(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ type hostChange struct {
 // mcpWrite adds or removes. What is wrong with one host does not keep the others from being written; the last error is
 // returned, those before are reported.
 func (c *cli) mcpWrite(ctx context.Context, f hostFlags, w writeFlags, names []string, add bool) error {
-	changes, failed, err := c.mcpPlan(f, names, add)
+	changes, failed, err := c.mcpPlan(ctx, f, names, add)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (c *cli) mcpWrite(ctx context.Context, f hostFlags, w writeFlags, names []s
 	return nil
 }
 
-func (c *cli) mcpPlan(f hostFlags, names []string, add bool) (changes []hosts.Change, failed []*task.Error, err error) {
+func (c *cli) mcpPlan(ctx context.Context, f hostFlags, names []string, add bool) (changes []hosts.Change, failed []*task.Error, err error) {
 	s, err := c.hostSystem()
 	if err != nil {
 		return nil, nil, err
@@ -77,7 +77,7 @@ func (c *cli) mcpPlan(f hostFlags, names []string, add bool) (changes []hosts.Ch
 	}
 	var entry hosts.Entry
 	if add {
-		if entry, err = mcpEntry(); err != nil {
+		if entry, err = mcpEntry(ctx); err != nil {
 			return nil, nil, err
 		}
 	}

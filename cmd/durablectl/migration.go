@@ -44,9 +44,12 @@ func newStartMigration(c *cli) *cobra.Command {
 and PostgreSQL, each to each. A place in PostgreSQL is postgres://USER@HOST/DATABASE; --source-password and
 --destination-password take env:NAME or file:PATH (of the daemon), or the password itself, which is kept apart
 and never shown. The format follows from the file's name, else from its content. Every record arrives exactly once,
-whatever happens meanwhile; at the end the destination is read again and compared.`,
+whatever happens meanwhile; at the end the destination is read again and compared.
+A SOURCE with *, ? or [ in it, in quotes, is all files that match; --table '*' is all tables, into a database or a folder.`,
 		Example: `  durablectl start migration orders.csv app.db --table orders
-  durablectl start migration app.db orders.jsonl --table orders --columns id,total --watch`,
+  durablectl start migration app.db orders.jsonl --table orders --columns id,total --watch
+  durablectl start migration 'orders-*.csv' app.db
+  durablectl start migration app.db backup/ --table '*' --destination-format parquet`,
 		Args: exactly("SOURCE", "DESTINATION"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return do(func(ctx context.Context, args []string) error {
@@ -99,7 +102,7 @@ func declareMigration(cmd *cobra.Command) {
 	f.Int64("records", 0, "move `N` records at most (default: all)")
 	f.Int("batch-size", 0, "make `N` records durable at a time (default: by time, which is faster)")
 	f.String("mode", "", "create: refuse a destination that exists (default); replace it; append to it; or upsert by --key")
-	f.String("table", "", "table of a database, on either side")
+	f.String("table", "", "table of a database, on either side; '*' is all of them")
 	f.String("source-table", "", "table to read, where both sides are databases")
 	f.String("destination-table", "", "table to write, where both sides are databases")
 	f.String("query", "", "`SELECT` to read from a database, instead of a table")
@@ -111,7 +114,7 @@ func declareMigration(cmd *cobra.Command) {
 	f.Bool("dry-run", false, "write nothing: tell counts, columns, types and the CREATE TABLE")
 	f.String("on-error", "", "a malformed record: fail (default), skip and count it, or keep it in a file")
 	f.String("source-format", "", "format of the source: csv, tsv, jsonl, parquet, sqlite")
-	f.String("destination-format", "", "format of the destination")
+	f.String("destination-format", "", "format of the destination, or of the files in a folder")
 	offer(cmd, "mode", "create", "replace", "append", "upsert")
 	offer(cmd, "on-error", "fail", "skip", "file")
 	offer(cmd, "source-format", "csv", "tsv", "jsonl", "parquet", "sqlite")

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"durable/cmd/durablectl/internal/render"
+	"durable/ipc/socket"
 	"durable/ipc/task"
 )
 
@@ -24,10 +25,15 @@ position and go on from there.`,
 // restart stops through a service that starts nothing, or a daemon that is not there would be started
 // only to be stopped.
 func (c *cli) restart(ctx context.Context) error {
-	if _, err := c.leave(ctx, task.ShutdownRequest{Restart: true}); err != nil && !unreachable(err) {
+	at, how := c.socket, reachRestart
+	info, err := c.leave(ctx, task.ShutdownRequest{Restart: true})
+	if err != nil && !unreachable(err) {
 		return err
 	}
-	info, err := c.connect(c.socket, reachRestart).Info(ctx)
+	if err == nil && info.Paths.Socket == socket.SystemPaths().Socket { // its service manager brings it back
+		at, how = info.Paths.Socket, reachReturning
+	}
+	info, err = c.connect(at, how).Info(ctx)
 	if err != nil {
 		return err
 	}

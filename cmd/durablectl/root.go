@@ -59,7 +59,7 @@ func addCommands(c *cli, root *cobra.Command) {
 	root.AddGroup(
 		&cobra.Group{ID: groupTasks, Title: "Tasks:"},
 		&cobra.Group{ID: groupDaemon, Title: "Daemon:"},
-		&cobra.Group{ID: groupHosts, Title: "Hosts:"},
+		&cobra.Group{ID: groupHosts, Title: "Assistants:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupOther)
@@ -72,9 +72,11 @@ func addCommands(c *cli, root *cobra.Command) {
 	}
 	add(groupTasks, newRun(c), newStart(c), newList(c), newStatus(c), newWatch(c), newWait(c), newLogs(c), newArtifacts(c), newPredict(c),
 		newStdin(c), newApprove(c), newCancel(c), newPause(c), newResume(c), newRetry(c), newRemove(c), newPrune(c))
-	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newPolicy(c), newReload(c), newToken(c), newBackup(c), newRestart(c), newShutdown(c))
-	add(groupHosts, newMCP(c))
+	add(groupDaemon, newStats(c), newEvents(c), newKinds(c), newPolicy(c), newReload(c), newToken(c), newBackup(c), newRestart(c), newShutdown(c),
+		newService(c), newDoctor(c))
+	add(groupHosts, newMCP(c), newSetup(c))
 	add(groupOther, newMenu(c), newSelf(c), newDemo(c), newBench(c), newVersion(c))
+	add(groupOther, newMan())
 }
 
 // do makes a method a command's action. Whatever it returns has a code from here on.

@@ -24,7 +24,17 @@ func newShutdown(c *cli) *cobra.Command {
 there when a daemon is back. It stays stopped until durablectl restart, or durabled run.`,
 		Args: atMost(0),
 		RunE: do(func(ctx context.Context, _ []string) error {
-			info, err := c.leave(ctx, task.ShutdownRequest{})
+			info, err := c.svc.Info(ctx)
+			if err != nil {
+				return err
+			}
+			if s := c.own(ctx, info); s != nil { // or its service manager would start it again
+				if err := s.Stop(ctx, false); err != nil || c.json {
+					return err
+				}
+				return c.write(fmt.Sprintf("the service (pid %d) is stopped; its tasks go on after durablectl service start\n", info.PID))
+			}
+			info, err = c.leave(ctx, task.ShutdownRequest{})
 			if err != nil || c.json {
 				return err
 			}

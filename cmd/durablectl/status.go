@@ -53,6 +53,9 @@ func (c *cli) status(ctx context.Context) error {
 		return c.encode(info)
 	}
 	page := render.Overview{Info: info, Client: task.Version()}
+	if c.installable != nil && c.installable(ctx, info) {
+		page.Install = "durablectl service install"
+	}
 	part := func(q task.ListQuery) []task.Task {
 		list, err := c.svc.List(ctx, q)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +87,7 @@ func run(t *testing.T, configuration string, flags config.HTTP) *world {
 	go func() { w.left <- d.Run(ctx) }()
 	t.Cleanup(func() { w.leave() })
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if m := regexp.MustCompile(`msg="serving HTTP" address=(\S+)`).FindStringSubmatch(said.String()); m != nil {
+		if m := regexp.MustCompile(`msg="(?:serving|nothing is served over) HTTP" address=(\S+)`).FindStringSubmatch(said.String()); m != nil {
 			w.address = m[1]
 			break
 		}
@@ -208,6 +210,33 @@ func TestPortInUse(t *testing.T) {
 	if _, err := os.Stat(paths.Socket); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket: %v", err)
 	}
+}
+
+// TestConfiguredPortInUse: an address in the configuration that cannot be had does not keep the tasks away, and status says that nothing
+// is served.
+func TestConfiguredPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	w := run(t, fmt.Sprintf("[http]\naddress = %q\n", taken.Addr()), config.HTTP{})
+	c := client.New(client.Options{Socket: w.paths.Socket})
+	defer c.Close()
+	for _, reloaded := range []bool{false, true} {
+		if reloaded {
+			if _, err := c.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		info, err := c.Info(t.Context())
+		if err != nil || !slices.ContainsFunc(info.Warnings, func(s string) bool {
+			return strings.Contains(s, taken.Addr().String()) && strings.Contains(s, "restart")
+		}) {
+			t.Errorf("reloaded %t: warnings %q, %v", reloaded, info.Warnings, err)
+		}
+	}
+	w.leave()
 }
 
 // TestHTTPReload: another address is told to need a restart.

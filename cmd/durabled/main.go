@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"durable/cmd/internal/manpage"
 	"durable/daemon"
 	"durable/daemon/config"
 	"durable/ipc/socket"
@@ -42,8 +43,13 @@ func Main() int {
 		SilenceErrors: true, SilenceUsage: true, Version: task.Version(),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(runCommand(), restoreCommand(), floorCommand(), predictCommand())
+	root.AddCommand(runCommand(), restoreCommand(), checkCommand(), schemaCommand(), floorCommand(), predictCommand())
+	root.AddCommand(manpage.Command("8", func() *cobra.Command { return root }))
 	if err := root.Execute(); err != nil {
+		var status exit
+		if errors.As(err, &status) {
+			return int(status)
+		}
 		report(os.Stderr, err)
 		var known *task.Error
 		if errors.As(err, &known) {
@@ -66,6 +72,8 @@ func runCommand() *cobra.Command {
 		slots   int
 		lives   string
 		verbose bool
+		system  bool
+		logFile string
 		http    config.HTTP
 	)
 	cmd := &cobra.Command{
@@ -77,12 +85,17 @@ func runCommand() *cobra.Command {
 			if slots < 0 || slots > maxSlots {
 				return task.Errorf(task.InvalidArgument, "--slots %d: want 1 to %d", slots, maxSlots)
 			}
-			paths, err := socket.DefaultPaths()
+			paths, err := pathsOf(system)
 			if err != nil {
 				return err
 			}
 			if err := checkHTTP(cmd, http); err != nil {
 				return err
+			}
+			if logFile != "" {
+				if err := logTo(logFile); err != nil {
+					return err
+				}
 			}
 			level := slog.LevelInfo
 			if verbose {
@@ -94,10 +107,11 @@ func runCommand() *cobra.Command {
 			reload, unhook := hangups(stop, atTerminal)
 			defer unhook()
 			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-			return daemon.New(daemon.Config{
+			cfg := daemon.Config{
 				Paths: paths, Slots: slots, Lives: task.Lives(lives), Reload: reload, Logger: log,
 				HTTP: http, Surface: func(svc task.Service) daemon.Surface { return newSurface(svc, log) },
-			}).Run(ctx)
+			}
+			return serve(ctx, cfg)
 		},
 	}
 	cmd.Flags().IntVar(&slots, "slots", 0, "how many tasks run at once (default 8)")
@@ -105,7 +119,11 @@ func runCommand() *cobra.Command {
 	cmd.Flags().StringVar(&http.Auth, "http-auth", "", "who may come in there: token (durablectl token prints it; default) or none (loopback only)")
 	cmd.Flags().BoolVar(&verbose, "debug", false, "log more")
 	cmd.Flags().StringVar(&lives, "lives", string(task.LivesForeground), "what ends this daemon, for status")
-	_ = cmd.Flags().MarkHidden("lives") // said by whoever starts a daemon for somebody
+	cmd.Flags().BoolVar(&system, "system", false, "be the machine's daemon, with its folders")
+	cmd.Flags().StringVar(&logFile, "log-file", "", "write the log to `FILE`")
+	for _, name := range []string{"lives", "system", "log-file"} {
+		_ = cmd.Flags().MarkHidden(name) // said by whoever starts a daemon for somebody
+	}
 	return cmd
 }
 

@@ -19,6 +19,10 @@
 //	address = "127.0.0.1:8080"        # MCP by streamable HTTP at /mcp, for clients that cannot launch a program; from the next start on
 //	auth = "token"                    # durablectl token prints it; "none" lets in whoever connects, on a loopback address only
 //
+//	[notify]
+//	enabled = true                    # say on the desktop when a task has ended that ran at least this long
+//	after = "1m"
+//
 //	[kinds.deploy]
 //	description = "Deploy the site"
 //	command = ["/srv/deploy.sh", "{target}", "--verbose"]
@@ -66,6 +70,7 @@ type Config struct {
 	Environment Environment
 	Retention   Retention
 	HTTP        HTTP
+	Notify      Notify
 	// Kinds are in the order of the file.
 	Kinds []Kind
 }
@@ -132,7 +137,7 @@ type Retention struct {
 	Max  int64
 }
 
-// Unlimited in [Retention] means that nothing goes for that reason.
+// Unlimited in [Retention] means that nothing goes for that reason, in [Notify] that no time is too short.
 const Unlimited = -1
 
 // The defaults of [Retention].
@@ -165,6 +170,27 @@ type HTTP struct {
 	Address string
 	// Auth is a word of the package web; empty is the default.
 	Auth string
+}
+
+// Notify is the section [notify].
+type Notify struct {
+	Off bool
+	// After is how long a task has to run; 0 is [DefaultNotifyAfter], [Unlimited] every task.
+	After time.Duration
+}
+
+// DefaultNotifyAfter is the default of [Notify].
+const DefaultNotifyAfter = time.Minute
+
+// Rule returns how long a task has to run so that its end is told; ok is false where none is.
+func (n Notify) Rule() (after time.Duration, ok bool) {
+	switch n.After {
+	case Unlimited:
+		return 0, !n.Off
+	case 0:
+		return DefaultNotifyAfter, !n.Off
+	}
+	return n.After, !n.Off
 }
 
 // maxSize bounds the file.

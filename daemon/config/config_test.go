@@ -59,6 +59,10 @@ max = "1.5GiB"
 address = "127.0.0.1:8080"
 auth = "none"
 
+[notify]
+enabled = false
+after = "5m"
+
 [kinds.second]
 description = "Two"
 command = ["make", "{jobs}", "{what}", "{dir}", "{quick}", "{rate}"]
@@ -90,6 +94,7 @@ command = ["~/bin/one"]
 		Environment: config.Environment{Source: config.SourceDaemon, Path: []string{in("bin")}, Set: map[string]string{"LANG": "C.UTF-8", "EMPTY": ""}},
 		Retention:   config.Retention{Days: 7, Max: 3 << 29},
 		HTTP:        config.HTTP{Address: "127.0.0.1:8080", Auth: "none"},
+		Notify:      config.Notify{Off: true, After: 5 * time.Minute},
 		Kinds: []config.Kind{
 			{
 				Name: "second", Description: "Two", Command: []string{"make", "{jobs}", "{what}", "{dir}", "{quick}", "{rate}"},
@@ -158,7 +163,7 @@ func TestRefused(t *testing.T) {
 		{"no UTF-8", "a = \"\xff\"\n", []string{"1:6:"}},
 		{"twice", "[policy]\ncli = \"ask\"\ncli = \"ask\"\n", []string{"3:1:", "already defined"}},
 		{"unknown section", "[polciy]\n", []string{"1:2:", "unknown key polciy", "is policy meant?"}},
-		{"unknown section, nothing near", "\n[database]\n", []string{"2:2:", "policy, environment, retention, http, kinds"}},
+		{"unknown section, nothing near", "\n[database]\n", []string{"2:2:", "policy, environment, retention, http, notify, kinds"}},
 		{"unknown key", "[policy]\ncomands = \"ask\"\n", []string{"2:1:", "unknown key comands in [policy]", "is commands meant?"}},
 		{"HTTP without an address", "[http]\nauth = \"token\"\n", []string{"1:2:", "http.address: missing", "127.0.0.1:8080"}},
 		{"HTTP open to all", "[http]\naddress = \":8080\"\nauth = \"none\"\n", []string{"1:2:", "loopback", "durablectl token"}},
@@ -187,6 +192,9 @@ func TestRefused(t *testing.T) {
 		{"negative days", "[retention]\ndays = -1\n", []string{"2:1:", "0 to"}},
 		{"absurd days", "[retention]\ndays = 9223372036854775807\n", []string{"2:1:", "0 to"}},
 		{"size", "[retention]\nmax = \"much\"\n", []string{"2:1:", "not a size", "10GiB"}},
+		{"no time", "[notify]\nafter = \"soon\"\n", []string{"2:1:", "not a time", "0s"}},
+		{"time before the start", "[notify]\nafter = \"-1m\"\n", []string{"2:1:", "not a time"}},
+		{"switch", "[notify]\nenabled = \"no\"\n", []string{"2:1:", "enabled"}},
 		{"absurd size", "[retention]\nmax = \"99999999999999999999TB\"\n", []string{"2:1:", "not a size"}},
 		{"kind's name", "[kinds.Deploy]\ndescription = \"d\"\ncommand = [\"c\"]\n", []string{"1:8:", "lower case"}},
 		{"kind's long name", "[kinds." + strings.Repeat("a", 33) + "]\ndescription = \"d\"\ncommand = [\"c\"]\n", []string{"1:8:", "31 letters"}},
@@ -345,4 +353,28 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestNotifyRule(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		after time.Duration
+		ok    bool
+	}{
+		{"", time.Minute, true},
+		{"[notify]\n", time.Minute, true},
+		{"[notify]\nenabled = true\n", time.Minute, true},
+		{"[notify]\nafter = \"1h\"\n", time.Hour, true},
+		{"[notify]\nafter = \"0s\"\n", 0, true},
+		{"[notify]\nenabled = false\n", time.Minute, false},
+	} {
+		cfg, err := config.Load(write(t, tt.text))
+		if err != nil {
+			t.Errorf("%q: %v", tt.text, err)
+			continue
+		}
+		if after, ok := cfg.Notify.Rule(); after != tt.after || ok != tt.ok {
+			t.Errorf("%q: %v, %t, want %v, %t", tt.text, after, ok, tt.after, tt.ok)
+		}
+	}
 }

@@ -25,6 +25,7 @@ type (
 		Environment environmentShape     `toml:"environment"`
 		Retention   retentionShape       `toml:"retention"`
 		HTTP        httpShape            `toml:"http"`
+		Notify      notifyShape          `toml:"notify"`
 		Kinds       map[string]kindShape `toml:"kinds"`
 	}
 	policyShape struct {
@@ -45,6 +46,10 @@ type (
 	httpShape struct {
 		Address *string `toml:"address"`
 		Auth    *string `toml:"auth"`
+	}
+	notifyShape struct {
+		Enabled *bool   `toml:"enabled"`
+		After   *string `toml:"after"`
 	}
 	kindShape struct {
 		Description string                `toml:"description"`
@@ -86,6 +91,7 @@ func parse(text []byte) (*Config, problems) {
 		cfg.Environment = r.environment(shape.Environment)
 		cfg.Retention = r.retention(shape.Retention)
 		cfg.HTTP = r.http(shape.HTTP)
+		cfg.Notify = r.notify(shape.Notify)
 		cfg.Kinds = r.kinds(shape.Kinds)
 	}
 	for i := range found {
@@ -230,6 +236,23 @@ func (r reader) http(s httpShape) HTTP {
 		r.add([]string{"http"}, "http: %s", e.Message).withHint("%s", e.Hint)
 	}
 	return h
+}
+
+func (r reader) notify(s notifyShape) Notify {
+	n := Notify{Off: s.Enabled != nil && !*s.Enabled}
+	if s.After == nil {
+		return n
+	}
+	d, err := time.ParseDuration(*s.After)
+	switch {
+	case err != nil || d < 0:
+		r.add([]string{"notify", "after"}, "notify.after: %q is not a time", *s.After).withHint(`such as "90s" or "10m"; "0s" tells of every task`)
+	case d == 0:
+		n.After = Unlimited
+	default:
+		n.After = d
+	}
+	return n
 }
 
 func (r reader) kinds(shapes map[string]kindShape) []Kind {

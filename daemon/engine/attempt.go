@@ -119,7 +119,7 @@ const (
 func (a *attempt) watch() (result json.RawMessage, err error) {
 	for tries := 1; ; tries++ {
 		var panicked bool
-		result, panicked, err = a.perform()
+		result, panicked, err = a.performInRoom()
 		detached := errors.Is(err, job.ErrDetached)
 		switch {
 		case !a.survives && detached:
@@ -174,8 +174,8 @@ func (a *attempt) prepare() error {
 	}
 	if a.survives {
 		if _, err := a.AttemptDir(); err != nil {
-			return folderError(err)
+			return job.Unbegun(folderError(err))
 		}
 	}
-	return a.e.inherit(a.ctx, a.rec.Task)
+	return job.Unbegun(a.e.inherit(a.ctx, a.rec.Task))
 }

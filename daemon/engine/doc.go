@@ -4,8 +4,9 @@
 // # The way of a task
 //
 // A call (submit.go, verbs.go) reads the record in a write transaction, takes the next state from the
-// table in ipc/task, and writes record, indexes and event in that transaction. The scheduler
-// (scheduler.go) is woken by commits and by the earliest due time, never by a ticker; it claims
+// table in ipc/task, and writes record, indexes and event in that transaction. A submit that finds a free slot, and nobody who
+// is to have it first, begins the first attempt in that same transaction; the answer says so. All else is left to the scheduler
+// (scheduler.go): it is woken by commits and by the earliest due time, never by a ticker; it claims
 // what is ready, as many as there are free slots, in one transaction, and only then starts an attempt
 // (attempt.go) for each. An attempt ends when Run has returned; finish.go settles what follows from its
 // outcome. At the start of the daemon, recover.go does the same for attempts that nobody has seen end.
@@ -26,6 +27,8 @@
 //
 // # Rules
 //
+//   - A slot is taken in the transaction that begins an attempt (claim.go), and given back if that comes to no commit. Nobody
+//     sees a running task whose attempt is not known here.
 //   - Nobody is told of a change before its commit. Waiters and streams read the store, woken after it.
 //   - Checkpoint, progress and finish compare the attempt's number in the transaction: a stale attempt
 //     writes nothing.
@@ -39,8 +42,10 @@
 //
 // # Design
 //
-// One goroutine claims; claims are transactions, so the store decides what runs, not a list in memory:
-// there is nothing to rebuild after a crash, and 100,000 queued tasks cost no memory. Rejected: polling for
+// Claims are transactions, so the store decides what runs, not a list in memory:
+// there is nothing to rebuild after a crash, and 100,000 queued tasks cost no memory. Since the committer calls one closure after
+// the other, no two look for a free slot at once, and the order of the transactions is that of the queue. A submit and its claim in one
+// commit save a program that is started a commit's two syncs; a task that was only queued costs what it did. Rejected: polling for
 // ready tasks (pueue: every 300 ms), a queue in memory beside the store, and an ending and the next claim in
 // one transaction, which saves a commit and ties two unrelated things together.
 //

@@ -247,8 +247,8 @@ func TestDrainHoldsFromItsAnswerOn(t *testing.T) {
 			}
 		},
 	})
+	id := h.submit(task.Spec{Kind: "k"}).ID // nothing is claimed yet: it is left to the scheduler
 	h.run()
-	id := h.submit(task.Spec{Kind: "k"}).ID
 	info := <-answer
 	if got := h.get(id); got.Status == task.StatusPending && info.Active == 0 {
 		select {

@@ -50,6 +50,9 @@ type Config struct {
 	Reload func(ctx context.Context) (kinds []job.Kind, changed []string, err error)
 	// Warnings is what Info warns of besides the engine's own.
 	Warnings func() []string
+	// Shared: whoever was let in may do everything, not this process's user and root alone. For a service of the
+	// machine's, whose door is for a group.
+	Shared bool
 	// Identity is what Info says besides the engine's own.
 	Identity Identity
 	// Shutdown is called once for each accepted Shutdown request.
@@ -100,16 +103,18 @@ type Engine struct {
 	group sync.WaitGroup // attempts, flushes, cleanings
 
 	adopted  []*attempt   // known, and to be run by the scheduler's goroutine
-	claiming sync.RWMutex // held from the commit of a claim until its attempts are in running
+	claiming sync.RWMutex // held from the commit of a late adoption until its attempts are in running
 
 	mu      sync.Mutex
-	running map[task.ID]*attempt // attempts that hold a slot
+	open    bool                 // Run is there to see to attempts
+	running map[task.ID]*attempt // attempts that hold a slot: before the commit of their beginning (see claim), until after that of their end
 	waiters map[task.ID]*waiter
 	// unwatched are the running tasks whose attempt survives and whose kind this daemon does not have. They hold no
 	// slot: nobody would see it become free.
 	unwatched map[task.ID]task.Task
 	draining  bool
 	stopping  bool
+	down      atomic.Bool   // see EndPrograms
 	quit      chan struct{} // closed when stopping is set
 
 	fatal     chan error // capacity 1: an error that ends the engine
@@ -118,8 +123,9 @@ type Engine struct {
 	ended     atomic.Uint64
 	disk      diskMeter
 	tidy      tidier
-	folders   sync.Mutex // held while a task's folder is removed or set aside
-	reloading sync.Mutex // one Reload at a time
+	folders   sync.Mutex  // held while a task's folder is removed or set aside
+	swept     atomic.Bool // sweep knows which folders it looks at: one that is made from now on is not among them
+	reloading sync.Mutex  // one Reload at a time
 }
 
 var _ task.Service = (*Engine)(nil)
@@ -168,6 +174,9 @@ func (e *Engine) Committed() { e.hub.committed() }
 // error means that the store cannot be trusted any more and the process has to end.
 func (e *Engine) Run(ctx context.Context) error {
 	e.startAdopted() // before anything is claimed: they hold slots, more than there are if need be
+	e.mu.Lock()
+	e.open = true
+	e.mu.Unlock()
 	e.spawn(e.cleanUp)
 	e.spawn(func() {
 		e.sweep()
@@ -179,7 +188,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.stopping = true
 	close(e.quit)
 	for _, a := range e.running {
-		a.end(job.ErrStop)
+		a.end(e.stopCause())
 	}
 	e.mu.Unlock()
 	left := e.drain()
@@ -198,6 +207,17 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.log.Warn("attempts did not stop in time; their tasks are recovered at the next start", "attempts", left)
 	}
 	return nil
+}
+
+// EndPrograms has what would outlive this process end with it, when Run stops: because the machine goes down, or somebody wants it so.
+func (e *Engine) EndPrograms() { e.down.Store(true) }
+
+// stopCause is why attempts have to return.
+func (e *Engine) stopCause() error {
+	if e.down.Load() {
+		return job.ErrDown
+	}
+	return job.ErrStop
 }
 
 // drain waits for all goroutines of the engine, at most the grace, and returns how many attempts are left.
@@ -276,7 +296,7 @@ func (e *Engine) authorise(ctx context.Context) (task.Owner, error) {
 	if !ok {
 		return task.Owner{UID: os.Getuid(), Client: "durabled"}, nil
 	}
-	if caller.UID != os.Getuid() && caller.UID != 0 && caller.UID != -1 {
+	if !e.cfg.Shared && caller.UID != os.Getuid() && caller.UID != 0 && caller.UID != -1 {
 		return task.Owner{}, task.Errorf(task.PermissionDenied, "user %d may not use the daemon of user %d", caller.UID, os.Getuid()).
 			WithHint("each user has a daemon of his own: leave DURABLE_SOCKET and --socket unset")
 	}

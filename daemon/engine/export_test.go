@@ -18,3 +18,17 @@ func (e *Engine) Learn(ctx context.Context, k job.Kind) error {
 	}
 	return e.SetKinds(ctx, kinds)
 }
+
+// Open reports whether Run has come as far as to let submits begin.
+func (e *Engine) Open() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.open
+}
+
+// SetOpen has submits begin before Run is there.
+func (e *Engine) SetOpen() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open = true
+}

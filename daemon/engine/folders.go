@@ -97,6 +97,7 @@ func (e *Engine) removeFolderLocked(id task.ID) error {
 // sweep sets aside the folders of tasks that the store does not know, and removes those that were to go.
 func (e *Engine) sweep() {
 	entries, err := os.ReadDir(e.cfg.TasksDir)
+	e.swept.Store(true)
 	if err != nil {
 		return // no folder yet: nothing to sweep
 	}

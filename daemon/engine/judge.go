@@ -39,6 +39,7 @@ func judge(ctx context.Context, survives bool, result json.RawMessage, err error
 	case errors.Is(cause, job.ErrStop):
 		if !survives || errors.Is(err, job.ErrStop) || errors.Is(err, context.Canceled) {
 			end.outcome = task.OutcomeInterrupted
+			end.clean = end.clean || errors.Is(err, job.ErrDown)
 		}
 	case errors.Is(cause, job.ErrCancelled):
 		end.outcome = task.OutcomeCancelled

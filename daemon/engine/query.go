@@ -44,6 +44,15 @@ func (e *Engine) Info(ctx context.Context) (task.Info, error) {
 	return info, err
 }
 
+// Counts returns how many tasks there are of each status.
+func (e *Engine) Counts() (counts map[task.Status]int, err error) {
+	err = e.store.View(func(tx *store.Tx) error {
+		counts, err = tx.Counts()
+		return err
+	})
+	return counts, err
+}
+
 func (e *Engine) warnings() []string {
 	warnings := append([]string{}, e.asking()...)
 	if e.cfg.Warnings != nil {

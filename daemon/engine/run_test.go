@@ -16,8 +16,9 @@ import (
 
 func TestSubmitRunsToItsEnd(t *testing.T) {
 	h := newHouse(t, ok).up()
+	h.opened()
 	got := h.submit(task.Spec{Kind: "ok"})
-	if got.Status != task.StatusPending || got.Number != 1 || got.ID == "" || got.RootID != got.ID {
+	if got.Status != task.StatusRunning || got.Attempt != 1 || got.Number != 1 || got.ID == "" || got.RootID != got.ID {
 		t.Errorf("submit answered %+v", got)
 	}
 	end := h.wait(got.ID)

@@ -2,10 +2,7 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"strconv"
-	"sync"
 	"time"
 
 	"durable/daemon/job"
@@ -71,25 +68,26 @@ func (e *Engine) pickUp(ctx context.Context) (next time.Time, err error) {
 		if err != nil {
 			return time.Time{}, err
 		}
-		if moved == 0 { // nothing to be had after all: a damaged record, which is being set aside, or a clock set back
+		switch {
+		case moved > 0:
+		case e.free() == 0 && (due.IsZero() || due.After(time.Now())): // submits have taken the slots; one that becomes free wakes us
+			return due, nil
+		default: // nothing to be had after all: a damaged record, which is being set aside, or a clock set back
 			return time.Now().Add(time.Second), nil
 		}
 	}
 }
 
-// launch claims and starts. Nobody sees a task that is running and has no attempt in e.running, if he
-// looks with e.claiming held.
+// launch claims and starts.
 func (e *Engine) launch(ctx context.Context) (moved int, err error) {
-	e.claiming.Lock()
-	defer e.claiming.Unlock()
-	claimed, moved, err := e.claim(ctx, e.free()) // asked anew: Drain may have come in between
+	c := &claim{e: e}
+	defer c.abandon()
+	moved, err = e.claim(ctx, c)
 	if err != nil {
 		return moved, err
 	}
 	e.cfg.Hook("start.committed")
-	for _, rec := range claimed {
-		e.start(rec)
-	}
+	c.start()
 	return moved, nil
 }
 
@@ -97,7 +95,11 @@ func (e *Engine) launch(ctx context.Context) (moved int, err error) {
 func (e *Engine) free() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.draining || e.stopping {
+	return e.freeLocked()
+}
+
+func (e *Engine) freeLocked() int {
+	if !e.open || e.draining || e.stopping {
 		return 0
 	}
 	return max(0, e.cfg.Slots-len(e.running))
@@ -124,53 +126,40 @@ func (e *Engine) look(free int) (more bool, due time.Time, err error) {
 	return more, due, err
 }
 
-// claim commits the beginning of up to free attempts, and readies what has become due; moved counts
+// claim commits the beginning of as many attempts as there are slots, and readies what has become due; moved counts
 // both. The attempts are durable before any of them does anything.
-func (e *Engine) claim(ctx context.Context, free int) (claimed []store.Record, moved int, err error) {
+func (e *Engine) claim(ctx context.Context, c *claim) (moved int, err error) {
 	e.cfg.Hook("start.before")
 	var expired []store.Record
-	var making sync.WaitGroup
-	defer making.Wait()
 	err = e.update(ctx, store.Essential, func(tx *store.Tx) error {
-		claimed = claimed[:0]
+		c.void()
 		if moved, expired, err = e.ready(tx); err != nil {
 			return err
 		}
-		if free == 0 {
-			return nil
-		}
-		ids, err := tx.Ready(min(free, claimBatch))
+		ids, err := tx.Ready(min(e.free(), claimBatch)) // asked here: a submit or Drain may have come in between
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
+			if !c.hold() {
+				break
+			}
 			rec, err := tx.Task(id)
 			if err != nil {
 				return err
 			}
-			started, err := e.begin(tx, rec)
-			if err != nil {
+			if err := e.begin(tx, c, rec); err != nil {
 				return err
 			}
 			moved++
-			if started {
-				claimed = append(claimed, *rec)
-				if attempt := strconv.Itoa(rec.Task.Attempt); rec.Survives {
-					// Beside the commit, because a program waits for it. If that fails, the next attempt has the number.
-					making.Go(func() {
-						for _, name := range []string{attempt, workFolder, artifactsFolder} {
-							_, _ = e.folder(id, name)
-						}
-					})
-				}
-			}
 		}
 		return nil
 	})
+	c.settle(err)
 	if err == nil {
 		e.concluded(expired)
 	}
-	return claimed, moved, err
+	return moved, err
 }
 
 // ready queues what has waited long enough, ends what has waited for a yes too long, and returns how many tasks
@@ -203,43 +192,25 @@ func (e *Engine) ready(tx *store.Tx) (n int, expired []store.Record, err error) 
 	return len(ids), expired, nil
 }
 
-// begin moves a queued record into its next attempt. A task whose kind this daemon does not have is paused:
+// begin starts the next attempt of a queued task in the slot that c holds. A task whose kind this daemon does not have is paused:
 // an upgrade or a changed configuration may bring the kind back.
-func (e *Engine) begin(tx *store.Tx, rec *store.Record) (bool, error) {
+func (e *Engine) begin(tx *store.Tx, c *claim, rec *store.Record) error {
 	kind := e.kinds.named(rec.Task.Kind)
 	if kind == nil {
 		if err := step(rec, task.TriggerPause); err != nil {
-			return false, err
+			return err
 		}
 		rec.Task.Reason = task.ReasonKindUnknown
-		return false, tx.Put(rec, task.EventStatus)
+		return tx.Put(rec, task.EventStatus)
 	}
-	_, rec.Survives = kind.(job.Survivor)
-	if err := step(rec, task.TriggerStart); err != nil {
-		return false, err
+	if err := c.begin(kind, rec); err != nil {
+		return err
 	}
-	if !rec.Survives { // a job of this process is running as soon as it is started; a program is not
-		if err := step(rec, task.TriggerRun); err != nil {
-			return false, err
-		}
+	if err := tx.Put(rec, task.EventStarted); err != nil {
+		return err
 	}
-	t := &rec.Task
-	t.Attempt++
-	t.Outcome, t.Reason = task.OutcomeNone, ""
-	t.Host = e.cfg.Host
-	rec.Nonce = rand.Text()
-	started := now()
-	t.UpdatedAt = started
-	t.StartedAt = &started
-	return true, tx.Put(rec, task.EventStarted)
-}
-
-// start runs a claimed attempt.
-func (e *Engine) start(rec store.Record) {
-	a := newAttempt(e, rec)
-	e.attach(a)
-	e.started.Add(1)
-	e.group.Go(a.run)
+	c.enter(*rec)
+	return nil
 }
 
 // attach makes an attempt known to those who may end it.
@@ -250,7 +221,7 @@ func (e *Engine) attach(a *attempt) {
 	stopping := e.stopping
 	e.mu.Unlock()
 	if stopping {
-		a.end(job.ErrStop)
+		a.end(e.stopCause())
 	}
 	// A cancel that was committed before the attempt was known found nobody to tell.
 	if rec, err := e.record(id.Ref()); err == nil && rec.Task.Phase == task.PhaseStopping {

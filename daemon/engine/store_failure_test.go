@@ -26,6 +26,7 @@ type brokenStore struct {
 
 	mu      sync.Mutex
 	full    int  // so many Updates find the disk full
+	late    int  // so many find out after the closure has run
 	commit  bool // whether the transaction of the unknown outcome is in the file
 	unknown bool // the next Update has an unknown outcome, all others after it are refused
 	broken  bool
@@ -40,6 +41,15 @@ func (b *brokenStore) Update(ctx context.Context, class store.Class, fn func(*st
 	case b.full > 0:
 		b.full--
 		return task.Errorf(task.ResourceExhausted, "the disk is full")
+	case b.late > 0:
+		b.late--
+		full := task.Errorf(task.ResourceExhausted, "the disk is full")
+		return b.Store.Update(ctx, class, func(tx *store.Tx) error {
+			if err := fn(tx); err != nil {
+				return err
+			}
+			return full
+		})
 	case b.unknown:
 		b.broken = true
 		if b.commit {

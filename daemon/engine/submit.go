@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"durable/daemon/job"
 	"durable/daemon/store"
@@ -55,12 +56,16 @@ func (e *Engine) orRepeated(o once, refusal error) (task.Task, error) {
 	return task.Task{}, refusal
 }
 
-// create commits a new task. extra, if set, runs in the same transaction after the record was made.
+// create commits a new task. Where a slot is free and nothing is to go before it, the same commit begins its first attempt: the
+// task answered is running then. extra, if set, runs in the same transaction after the record was made, and wants it as it was made.
 func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, once once, extra func(*store.Tx, *store.Record) error) (task.Task, error) {
 	var made store.Record
 	var again bool
+	c := &claim{e: e, fresh: true}
+	defer c.abandon()
 	e.cfg.Hook("submit.before")
 	err := e.update(ctx, store.Admission, func(tx *store.Tx) (err error) {
+		c.void()
 		made = rec // the closure may run again: start from a copy each time
 		if again, err = once.find(tx, &made); again || err != nil {
 			return err
@@ -68,7 +73,7 @@ func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, o
 		if err := once.keep(tx, &made); err != nil {
 			return err
 		}
-		if err := tx.Create(&made); err != nil {
+		if err := e.admit(tx, c, &made, extra == nil); err != nil {
 			return err
 		}
 		if len(secrets) > 0 {
@@ -81,6 +86,7 @@ func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, o
 		}
 		return nil
 	})
+	c.settle(err)
 	if err != nil {
 		return task.Task{}, err
 	}
@@ -89,8 +95,47 @@ func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, o
 	}
 	e.cfg.Hook("submit.committed")
 	e.submitted.Add(1)
-	e.poke()
+	switch {
+	case c.attempts != nil:
+		e.cfg.Hook("submit.begun")
+		c.start()
+	case made.Task.Phase != task.PhaseQueued || e.free() > 0: // otherwise who frees a slot wakes the scheduler
+		e.poke()
+	}
 	return made.Task, nil
+}
+
+// admit stores a new record, and begins its first attempt where it may.
+func (e *Engine) admit(tx *store.Tx, c *claim, rec *store.Record, atOnce bool) error {
+	kind := e.kinds.named(rec.Task.Kind)
+	if atOnce && kind != nil {
+		first, err := isNext(tx, rec.Task)
+		if err != nil {
+			return err
+		}
+		atOnce = first && c.hold()
+	}
+	if !atOnce || kind == nil {
+		return tx.Create(rec)
+	}
+	err := tx.CreateAs(rec, task.EventStarted, func(rec *store.Record) error { return c.begin(kind, rec) })
+	if err == nil {
+		c.enter(*rec)
+	}
+	return err
+}
+
+// isNext reports whether a free slot would be that of t, which is new: nobody waits for one, be he of a lower priority, nor has
+// anybody's time come of whom the scheduler does not know yet.
+func isNext(tx *store.Tx, t task.Task) (bool, error) {
+	if t.State() != (task.State{Status: task.StatusPending, Phase: task.PhaseQueued}) {
+		return false, nil
+	}
+	if waiting, err := tx.ReadyCount(); err != nil || waiting > 0 {
+		return false, err
+	}
+	due, some, err := tx.NextDue()
+	return !some || due.After(time.Now()), err
 }
 
 // unsupported refuses what this engine has no machinery for yet: silence would be a lie.

@@ -62,13 +62,22 @@ func TestTheLastReportOutlivesTheDaemon(t *testing.T) {
 func TestACrashAnywhere(t *testing.T) {
 	for point, attempts := range map[string]int{
 		"start.before": 1, "start.committed": 2, "run.before": 2, "program.before": 2, // nothing had begun
+		"submit.committed": 2, "submit.begun": 2, // nor here
 		"program.started": 1, "program.marked": 1, "run.returned": 1, "finish.before": 1, "finish.committed": 1, "finish.notified": 1,
 	} {
 		t.Run(point, func(t *testing.T) {
 			h, w := newWorldHouse(t)
 			g := h.mortal(w, point)
-			h.up()
-			id := h.submit(task.Spec{Kind: "p"}).ID
+			h.open()
+			var id task.ID
+			if strings.HasPrefix(point, "start.") { // is claimed by the scheduler
+				id = h.submit(task.Spec{Kind: "p"}).ID
+				h.run()
+			} else {
+				h.run()
+				h.opened()
+				id = h.submitted(task.Spec{Kind: "p"})
+			}
 			ends := strings.HasPrefix(point, "finish.") || point == "run.returned"
 			if ends {
 				w.end(h.watched(w), nil)

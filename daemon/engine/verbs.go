@@ -183,20 +183,22 @@ func (e *Engine) Drain(ctx context.Context, req task.DrainRequest) (task.Info, e
 	if _, err := e.authorise(ctx); err != nil {
 		return task.Info{}, err
 	}
-	e.claiming.Lock() // what is being claimed has begun before the answer, and is seen in it
 	e.mu.Lock()
 	changed := e.draining == req.Resume
 	e.draining = !req.Resume
 	e.mu.Unlock()
-	e.claiming.Unlock()
-	if changed {
+	// What is being claimed has begun before the answer, and is seen in it: its transaction comes before this one.
+	if err := e.update(ctx, store.Essential, func(tx *store.Tx) error {
+		if !changed {
+			return nil
+		}
 		message := "draining: nothing new is started"
 		if req.Resume {
 			message = "starting tasks again"
 		}
-		if err := e.announce(ctx, message); err != nil {
-			return task.Info{}, err
-		}
+		return tx.Append(task.Event{Time: now(), Type: task.EventDaemon, Message: message})
+	}); err != nil {
+		return task.Info{}, err
 	}
 	e.poke()
 	return e.Info(ctx)

@@ -200,6 +200,25 @@ func (h *house) mortal(w *world, at string) *grave {
 	return g
 }
 
+// submitted submits to an engine that may crash before it answers.
+func (h *house) submitted(spec task.Spec) task.ID {
+	h.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = h.Submit(h.t.Context(), spec, "")
+	}()
+	<-done
+	var id task.ID
+	if err := h.store.View(func(tx *store.Tx) (err error) {
+		id, err = tx.Resolve(task.RefLast)
+		return err
+	}); err != nil {
+		h.t.Fatal(err)
+	}
+	return id
+}
+
 // bury waits until nothing is left of the engine that has crashed, and makes h ready for another one.
 func (h *house) bury(w *world, g *grave) {
 	h.t.Helper()

@@ -28,6 +28,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"durable/ipc/task"
 )
@@ -101,6 +102,9 @@ type Plan struct {
 var (
 	// ErrStop: the daemon leaves. The task goes on from its checkpoint when a daemon is back.
 	ErrStop = errors.New("the daemon stops")
+	// ErrDown is an ErrStop with which the machine goes down, or the session that all lives in: the work of a [Survivor]
+	// would be killed in a moment. It ends it itself, in order, and returns [Ended] with task.OutcomeInterrupted.
+	ErrDown = fmt.Errorf("%w, and all that it has started", ErrStop)
 	// ErrCancelled: the task was cancelled.
 	ErrCancelled = errors.New("cancelled")
 	// ErrTimeout: the attempt has used up its timeout.
@@ -144,6 +148,25 @@ func Permanent(err error) error {
 		return nil
 	}
 	return permanent{err}
+}
+
+type unbegun struct{ error }
+
+func (u unbegun) Unwrap() error { return u.error }
+
+// Unbegun marks err as what has kept an attempt from beginning: nothing of it was done, and Run may be called again. Where it was a full
+// disk, it is, when there may be space: a task that was accepted does not fail of that.
+func Unbegun(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unbegun{err}
+}
+
+// IsUnbegun reports whether err was marked by [Unbegun].
+func IsUnbegun(err error) bool {
+	var u unbegun
+	return errors.As(err, &u)
 }
 
 // IsPermanent reports whether err was marked by [Permanent], or is a task.Error of a class that

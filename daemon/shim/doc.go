@@ -28,7 +28,10 @@
 //
 // A holder that does not act on a stop is overruled: two seconds after the grace the daemon kills the tree, two
 // seconds later the holder. Of a tree without a holder everything is known that has the attempt's marks in its environment, and what
-// descends from that; what has cleared its environment and lost its parent is not, on any system without cgroups.
+// descends from that; what has cleared its environment and lost its parent is not, on any system without cgroups. Where the daemon's
+// control group was handed over to it, each program has one of its own below that ([Groups], package cgroup): the whole tree ends at
+// once, also one without a holder, and whatever it has done to its marks. The marks and the walk stay, for what has left the group, and
+// for what an older holder has started. The group outlives the daemon with the program, and goes when both holder and tree have gone.
 //
 // What a start needs is made before it where a [Spare] is used: the files of the attempt's folder, which take a file system longer than
 // all else (seven new files: 2 ms and more; one rename: next to nothing), and a process that waits for its folder. A spare without a

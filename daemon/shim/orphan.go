@@ -39,8 +39,9 @@ func (p *Process) awaitTree(ctx context.Context) error {
 			}
 		}
 		if !killAt.IsZero() && !termed {
-			termed = true
-			terminate(tree)
+			if termed = true; time.Now().Before(killAt) {
+				terminate(tree)
+			}
 		}
 		until := killAt
 		if !killAt.IsZero() && !time.Now().Before(killAt) {

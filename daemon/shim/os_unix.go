@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"durable/daemon/shim/cgroup"
 	"durable/daemon/shim/proc"
 	"durable/daemon/shim/protocol"
 )
@@ -96,5 +97,10 @@ func execHint(message string) string {
 // terminate asks each process of a tree to leave; one that was stopped could not obey.
 func terminate(t proc.Tree) { _, _ = t.Signal(unix.SIGTERM, unix.SIGCONT) }
 
-// kill ends each process of a tree that is there now.
-func kill(t proc.Tree) { _, _ = t.Signal(unix.SIGKILL) }
+// kill ends each process of a tree that is there now. What has left a control group comes after what is in it.
+func kill(t proc.Tree) {
+	if cgroup.Kill(t.Group) == nil && cgroup.Populated(t.Group) {
+		return
+	}
+	_, _ = t.Signal(unix.SIGKILL)
+}

@@ -20,6 +20,7 @@ type Process struct {
 
 	dir    string
 	boot   func() string
+	groups *Groups
 	holder *child // the holder while it is our child that nobody has reaped; else nil
 	spec   protocol.Started
 	exit   protocol.Exit
@@ -51,6 +52,7 @@ func (p *Process) Wait(ctx context.Context) (Exit, error) {
 			return Exit{}, err
 		}
 	}
+	p.removeGroup()
 	if p.done {
 		return p.exit, nil
 	}
@@ -85,7 +87,7 @@ func (p *Process) settle(ctx context.Context) error {
 // judge is Recover, once the lock has gone: the kernel closes a holder's files one after the other.
 func (p *Process) judge(ctx context.Context) (*Process, Verdict, error) {
 	for deadline := time.Now().Add(between); ; {
-		found, verdict, err := (Launcher{Boot: p.boot}).Recover(ctx, p.dir, p.spec.Nonce)
+		found, verdict, err := (Launcher{Boot: p.boot, Groups: p.groups}).Recover(ctx, p.dir, p.spec.Nonce)
 		if verdict == NotStarted { // it was: we have seen its holder. The folder was removed since, or what was in it
 			found.result, verdict = ErrLost, Lost
 		}

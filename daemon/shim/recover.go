@@ -33,7 +33,7 @@ func (l Launcher) Recover(ctx context.Context, dir, nonce string) (*Process, Ver
 			return l.judge(dir, nonce)
 		}
 		if missing(err) { // the folder was never made, or was removed, and whatever runs has no part in that
-			return l.notStarted(&Process{dir: dir, boot: l.Boot})
+			return l.notStarted(&Process{dir: dir, boot: l.Boot, groups: l.Groups})
 		}
 		if !errors.Is(err, protocol.ErrLocked) {
 			return nil, "", task.Errorf(task.Unavailable, "lock %s: %w", dir, err)
@@ -53,7 +53,7 @@ func (l Launcher) Recover(ctx context.Context, dir, nonce string) (*Process, Ver
 			return nil, "", unreadable(dir, protocol.FileStarted, err)
 		}
 		if late { // the holder hangs; when it goes on it finds "revoked", and we would have seen its "started"
-			return l.notStarted(&Process{dir: dir, boot: l.Boot})
+			return l.notStarted(&Process{dir: dir, boot: l.Boot, groups: l.Groups})
 		}
 		if err := pause(ctx, glance); err != nil {
 			return nil, "", err
@@ -88,7 +88,7 @@ func (l Launcher) adopt(dir, nonce string, s protocol.Started) (*Process, error)
 	if err := sameStart(dir, nonce, s); err != nil {
 		return nil, err
 	}
-	return &Process{dir: dir, boot: l.Boot, spec: s}, nil
+	return &Process{dir: dir, boot: l.Boot, groups: l.Groups, spec: s}, nil
 }
 
 // sameStart refuses a folder that is not about the start that was asked about.
@@ -103,7 +103,7 @@ func sameStart(dir, nonce string, s protocol.Started) error {
 // judge says what a holder that is gone has left behind. The caller has the lock, so that no other comes; "revoked"
 // holds off those that come later.
 func (l Launcher) judge(dir, nonce string) (*Process, Verdict, error) {
-	p := &Process{dir: dir, boot: l.Boot}
+	p := &Process{dir: dir, boot: l.Boot, groups: l.Groups}
 	s, startErr := readStarted(dir)
 	exit, exitErr := readFile(dir, protocol.FileExit, protocol.ParseExit)
 	if err := ours(dir, nonce, s, startErr, exitErr); err != nil {
@@ -185,9 +185,12 @@ func (l Launcher) alive(p *Process) (*Process, Verdict, error) {
 // looks is how often a tree is looked for that may be there and not be seen.
 const looks = 5
 
-// members looks for the processes of the attempt. In the middle of an exec a process has no environment for an instant: where there
+// members looks for the processes of the attempt: where its control group has some, for no others but the program. In the middle of an exec a process has no environment for an instant: where there
 // is no "child" to know it by, it takes several looks to believe that nobody is there.
 func (p *Process) members() (members []proc.Process, err error) {
+	if members := p.grouped(); len(members) > 0 {
+		return members, nil
+	}
 	for range looks {
 		members, err = p.tree().Members()
 		if err != nil || len(members) > 0 || p.program().PID != 0 {
@@ -279,5 +282,5 @@ func (p *Process) tree() proc.Tree {
 			protocol.MarkNames[0] + "=" + filepath.Base(filepath.Dir(p.dir)), protocol.MarkNames[1] + "=" + filepath.Base(p.dir),
 		}
 	}
-	return proc.Tree{Child: p.program(), Marks: marks}
+	return proc.Tree{Child: p.program(), Marks: marks, Group: p.group()}
 }

@@ -56,6 +56,8 @@ type Launcher struct {
 	Program string
 	// Spare, if set, keeps a holder ready between starts. All copies of a Launcher may share it.
 	Spare *Spare
+	// Groups, if set, gives each program a control group of its own. All copies of a Launcher share it.
+	Groups *Groups
 	// Boot returns the identity of this boot; nil: the real one.
 	Boot func() string
 	// Hook is called at the points named by the Point words; for tests.

@@ -48,10 +48,21 @@ func (l Launcher) Start(ctx context.Context, dir string, spec func() (Spec, erro
 	if !furnished {
 		protocol.Furnish(dir) // while the holder's process comes up
 	}
+	group := l.Groups.make(dir)
+	p, err := l.give(ctx, path, dir, h, spec, group)
+	if errors.Is(err, ErrNotExecuted) {
+		l.Groups.remove(group, 0)
+	}
+	return p, err
+}
+
+// give has a holder run what spec returns. One that was ready and has died before that is replaced.
+func (l Launcher) give(ctx context.Context, path, dir string, h *held, spec func() (Spec, error), group protocol.Group) (*Process, error) {
 	s, err := h.prepare(spec)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrNotExecuted)
 	}
+	s.Group = group
 	p, err := l.run(ctx, dir, h, s)
 	if h.spare && errors.Is(err, errSpareGone) && ctx.Err() == nil {
 		if h, err = spawn(path, dir); err != nil {
@@ -91,7 +102,7 @@ func (l Launcher) run(ctx context.Context, dir string, h *held, spec Spec) (*Pro
 	reply, err := h.answer(ctx)
 	l.hook(PointUp)
 	if err == nil && reply.Refusal == "" {
-		return &Process{dir: dir, boot: l.Boot, holder: h.child, child: reply.Child, spec: started(spec, h.child.pid())}, nil
+		return &Process{dir: dir, boot: l.Boot, groups: l.Groups, holder: h.child, child: reply.Child, spec: started(spec, h.child.pid())}, nil
 	}
 	if err != nil && sent == nil && ctx.Err() != nil { // it may be about to run the program: not ours to kill
 		return nil, task.Errorf(task.Unavailable, "%w before the holder of %s has answered", context.Cause(ctx), spec.Path)
@@ -272,6 +283,6 @@ func (l Launcher) unanswered(ctx context.Context, dir string, spec Spec, why err
 func started(spec Spec, holder int) protocol.Started {
 	return protocol.Started{
 		Holder: protocol.Process{PID: holder, Start: proc.Start(holder)},
-		Nonce:  spec.Nonce, Marks: protocol.Marks(spec.Env), Stdin: spec.Stdin, Grace: spec.Grace, KeepChildren: spec.KeepChildren,
+		Nonce:  spec.Nonce, Marks: protocol.Marks(spec.Env), Stdin: spec.Stdin, Grace: spec.Grace, KeepChildren: spec.KeepChildren, Group: spec.Group,
 	}
 }

@@ -105,6 +105,9 @@ func errFull(dir string, cause error) error {
 		WithHint("free some space; what runs goes on, and new tasks are taken again as soon as there is room")
 }
 
+// NoSpace reports whether err comes of a full disk.
+func NoSpace(err error) bool { return isNoSpace(err) }
+
 // isNoSpace reports whether a commit failed because the disk, or the user's part of it, is full. bbolt
 // flattens some errors to text.
 func isNoSpace(err error) bool {

@@ -2,6 +2,9 @@ package store
 
 import "go.etcd.io/bbolt"
 
+// Schema is the version of the store's schema that this program writes.
+const Schema = schemaVersion
+
 // schemaVersion is the version of everything below. A change of it needs an entry in [migrations], a
 // fixture in testdata and a test.
 const schemaVersion = 1

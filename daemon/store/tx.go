@@ -160,8 +160,45 @@ func errNoTask(id task.ID) error {
 // Create stores a new task: it assigns ID, Number and, where there is none, RootID, and writes the event.
 // The times of creation and change are set unless they are set already.
 func (tx *Tx) Create(rec *Record) error {
+	key, err := tx.introduce(rec)
+	if err != nil {
+		return err
+	}
+	return tx.store(key, nil, rec)
+}
+
+// CreateAs is Create of a task that does not stay as it is made: next turns rec into what is stored, and an event of type ev
+// follows the first one. It is a Create and a Put for the price of one: the first state is in the journal, and nowhere else. rec is
+// read again, as [Tx.Task] would.
+func (tx *Tx) CreateAs(rec *Record, ev task.EventType, next func(*Record) error) error {
+	key, err := tx.introduce(rec)
+	if err != nil {
+		return err
+	}
+	if err := next(rec); err != nil {
+		return err
+	}
 	if err := check(rec); err != nil {
 		return err
+	}
+	if err := tx.store(key, nil, rec); err != nil {
+		return err
+	}
+	if err := tx.journalTask(ev, rec); err != nil {
+		return err
+	}
+	stored, err := tx.record(key)
+	if err != nil {
+		return err
+	}
+	*rec = *stored
+	return nil
+}
+
+// introduce gives a new task its ID, number and times, and writes the event that it is there.
+func (tx *Tx) introduce(rec *Record) (uuid.UUID, error) {
+	if err := check(rec); err != nil {
+		return uuid.UUID{}, err
 	}
 	st := tx.state()
 	key := tx.assign(rec)
@@ -174,10 +211,7 @@ func (tx *Tx) Create(rec *Record) error {
 		rec.Task.UpdatedAt = rec.Task.CreatedAt
 	}
 	delete(tx.assigned, rec)
-	if err := tx.store(key, nil, rec); err != nil {
-		return err
-	}
-	return tx.journalTask(task.EventSubmitted, rec)
+	return key, tx.journalTask(task.EventSubmitted, rec)
 }
 
 // assign gives rec its ID, once per transaction. What an earlier run of the same closure has left in rec

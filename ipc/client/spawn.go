@@ -22,8 +22,10 @@ const (
 // spawned is a daemon that has just been started.
 type spawned struct {
 	paths  socket.Paths
-	offset int64 // where its words begin in the log
-	exited chan error
+	offset int64      // where its words begin in the log
+	exited chan error // nil: a service manager looks after it
+	// service: the installed one, whose log the service manager keeps.
+	service bool
 }
 
 // spawn starts the program. Its standard streams are files: our own pipes to a host must not stay open
@@ -109,6 +111,9 @@ func (d *spawned) died(err error) error {
 // explain adds what the daemon said. Its last words are mostly an error and a hint, as programs print
 // them: the hint is passed on as one, or the remedy is lost in the middle of a line.
 func (d *spawned) explain(e *task.Error) error {
+	if d.service {
+		return e.WithHint("durablectl service logs tells why")
+	}
 	lines, hint := d.said(), ""
 	if len(lines) == 0 {
 		return e.WithHint("all of it is in %s", d.paths.Log)

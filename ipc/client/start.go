@@ -42,8 +42,8 @@ func Autostart(o StartOptions) func(context.Context) error {
 	return func(ctx context.Context) error { return StartDetached(ctx, o) }
 }
 
-// StartDetached starts this user's daemon in a session of its own, where neither a closing terminal nor
-// a host that kills its children reaches it, and returns when it listens. Many callers at once, in
+// StartDetached starts this user's daemon where neither a closing terminal nor a host that kills its children reaches it, and returns
+// when it listens: by the service manager, if that is possible, else in a session of its own. Many callers at once, in
 // as many processes, start one daemon. If it dies at once, the error says its last words; it goes on
 // when ctx ends first. Errors are [task.Unavailable], with what to do about it.
 func StartDetached(ctx context.Context, o StartOptions) error {
@@ -69,7 +69,10 @@ func StartDetached(ctx context.Context, o StartOptions) error {
 	if o.Deliberate {
 		os.Remove(p.Stopped)
 	}
-	d, err := spawn(o.Program, p)
+	d, err := startService(ctx, o.Program, p)
+	if d == nil && err == nil {
+		d, err = spawn(o.Program, p)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func (o StartOptions) mayStart(p socket.Paths) error {
 	case autostartOff():
 		why, hint = EnvAutostart+"="+os.Getenv(EnvAutostart)+" keeps it from being started", "start it: durabled run"
 	case marked(p.Stopped):
-		cause, why, hint = nil, "it was stopped on purpose", "start it again: durablectl restart, or durabled run"
+		cause, why, hint = nil, "it was stopped on purpose", "start it again: durablectl restart, or durablectl service start"
 	case os.Geteuid() == 0 && !p.Home:
 		why = "it is never started as root by itself"
 		hint = "use your own account, or set " + socket.EnvHome + ", or start it: durabled run"

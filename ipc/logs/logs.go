@@ -24,6 +24,8 @@ type Options struct {
 	Offset int64
 	// Tail is how many lines at the end are wanted, of those that are left by Grep; 0 is all.
 	Tail int
+	// FromNow: nothing of what is there when it is opened; for Follow.
+	FromNow bool
 	// TailBytes: Tail looks at no more than so many bytes at the end of each stream, unless there is Grep; 0 is all.
 	TailBytes int64
 	// Follow goes on until the attempt has ended.
@@ -156,7 +158,10 @@ func (r *Reader) add(q task.LogQuery) (task.Log, error) {
 		s.close()
 		s.offset, s.lines.start, s.lines.part = from, from, true
 	}
-	if q.Offset < log.Offset && q.Tail == 0 {
+	if r.o.FromNow {
+		s.close()
+		s.offset, s.lines.start = log.Size, log.Size
+	} else if q.Offset < log.Offset && q.Tail == 0 {
 		s.hole = Line{Stream: log.Stream, Offset: q.Offset, End: log.Offset, Hole: true}
 	}
 	s.attempt = log.Attempt

@@ -276,6 +276,28 @@ func next(t *testing.T, r *logs.Reader, want string) logs.Line {
 	return l
 }
 
+// TestFollowFromNow: nothing of what was there, of neither stream.
+func TestFollowFromNow(t *testing.T) {
+	s := command()
+	r := open(t, s, logs.Options{Follow: true, FromNow: true})
+	if !r.Waits() {
+		t.Error("there is something to read")
+	}
+	s.write("stdout", "out\n")
+	next(t, r, "out\n")
+	s.write("stderr", "err\n")
+	if l := next(t, r, "err\n"); l.Stream != "stderr" {
+		t.Errorf("line %+v", l)
+	}
+	s.end()
+	if _, err := r.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("%v, want EOF", err)
+	}
+	if got := all(t, open(t, s, logs.Options{Follow: true, FromNow: true})); got != "" {
+		t.Errorf("after the end: %q", got)
+	}
+}
+
 func TestFollow(t *testing.T) {
 	s := command()
 	s.write("stdout", "half ")

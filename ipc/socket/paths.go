@@ -40,6 +40,9 @@ type Paths struct {
 	System bool
 }
 
+// StoppedAll is what the mark of a deliberate stop says where programs have to end with the daemon.
+const StoppedAll = "durablectl service stop --all\n"
+
 const (
 	socketName = "durable.sock"
 	configName = "config.toml"
@@ -135,4 +138,13 @@ func Find(explicit string) (Paths, error) {
 		return system, nil
 	}
 	return p, nil
+}
+
+// UserPaths returns the paths of this user's daemon, whatever the environment names: those of his service.
+func UserPaths() (Paths, error) {
+	home, err := homeDir()
+	if err != nil {
+		return Paths{}, err
+	}
+	return userPaths(home), nil
 }

@@ -29,7 +29,8 @@ type Service interface {
 	Kinds(ctx context.Context) ([]KindInfo, error)
 	Stats(ctx context.Context) (Stats, error)
 
-	// Submit accepts a task. Once it has answered, the task is never lost.
+	// Submit accepts a task. Once it has answered, the task is never lost. The answer is the task as it is by then: where a slot was
+	// free, it has begun.
 	Submit(ctx context.Context, spec Spec, key Key) (Task, error)
 	Get(ctx context.Context, ref Ref) (Task, error)
 	List(ctx context.Context, q ListQuery) (TaskList, error)
@@ -242,4 +243,6 @@ type PruneResult struct {
 type ShutdownRequest struct {
 	// Restart: it is meant to come back; the mark of a deliberate stop is not set.
 	Restart bool `json:"restart,omitempty"`
+	// EndPrograms: what would outlive the daemon ends with it. Its tasks are interrupted, and go on at the next start.
+	EndPrograms bool `json:"end_programs,omitempty"`
 }

@@ -19,11 +19,11 @@ var common = []arg{
 var formats = []string{"csv", "tsv", "jsonl", "parquet", "sqlite"}
 
 var migrationArgs = append([]arg{
-	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines (.gz, .zst), Parquet, SQLite: absolute path; or postgres://USER@HOST/DB"},
+	{name: "source_path", typ: argString, required: true, desc: "CSV, TSV, JSON Lines (.gz, .zst), Parquet, SQLite: absolute path, may be a glob; or postgres://USER@HOST/DB"},
 	{name: "destination_path", typ: argString, required: true, desc: "Likewise; format by extension"},
 	{name: "record_count", typ: argInteger, min: 1, desc: "At most"},
 	{name: "mode", typ: argString, enum: []string{"create", "replace", "append", "upsert"}, desc: "create (default) refuses what exists; upsert needs key"},
-	{name: "table", typ: argString, desc: "Of a database"},
+	{name: "table", typ: argString, desc: "Of a database; *: all"},
 	{name: "query", typ: argString, desc: "SELECT, not a table"},
 	{name: "key", typ: argString, desc: "Columns a,b"},
 	{name: "source_password", typ: argString, desc: "env:NAME, file:PATH (of the daemon) or literal"},

@@ -96,7 +96,7 @@ func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) 
 	a := &attempt{runner: r, j: j, o: o}
 	var err error
 	if a.at.attempt, err = j.AttemptDir(); err != nil && !j.Adopted() {
-		return nil, err
+		return nil, job.Unbegun(err)
 	}
 	if j.Adopted() {
 		if err := a.prepare(); err != nil {
@@ -113,11 +113,11 @@ func (r *runner) run(ctx context.Context, j *job.Context, o order) (any, error) 
 	})
 	switch {
 	case unready != nil:
-		return nil, unready
+		return nil, job.Unbegun(unready)
 	case errors.Is(err, shim.ErrNotExecuted) && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, shim.ErrNotExecuted):
-		return nil, notRun(err)
+		return nil, job.Unbegun(notRun(err))
 	case err != nil: // it may run: only its folder knows
 		j.Logf("started, and no answer: %v", err)
 		return a.adopt(ctx)
@@ -176,12 +176,12 @@ func (a *attempt) adopt(ctx context.Context) (any, error) {
 		return nil, job.Ended(task.OutcomeInterrupted, errors.New("the daemon went down before the program was started"))
 	}
 	exit, err := p.Wait(context.WithoutCancel(ctx)) // answers at once
+	if err == nil && (exit.Signal != "" || exit.Stopped) && a.otherBoot() {
+		err = shim.ErrInterrupted // it was the shutdown that ended it
+	}
 	if err == nil && exit.Stopped && a.j.Task().Timeout > 0 && ctx.Err() == nil {
 		// Told to end, and not by a cancel, which would have ended ctx: what it made of that is no end of its own.
 		return nil, job.Ended(task.OutcomeTimedOut, job.ErrTimeout)
-	}
-	if err == nil && exit.Signal != "" && a.otherBoot() {
-		err = shim.ErrInterrupted // it was the shutdown that ended it
 	}
 	f := a.follow(nil)
 	f.finish()
@@ -318,12 +318,15 @@ func (a *attempt) watch(ctx context.Context, p process) (any, error) {
 	select {
 	case end = <-ended:
 	case <-ctx.Done():
-		if leaves(ctx) {
+		if leaves(ctx) && !errors.Is(context.Cause(ctx), job.ErrDown) {
 			return a.detach(ctx, leave, ended, f)
 		}
 		select {
 		case end = <-ended: // by itself, a moment before
 		default:
+			if leaves(ctx) {
+				return a.endWithMachine(p, ended, f)
+			}
 			return a.stop(ctx, p, leave, ended, f)
 		}
 	}

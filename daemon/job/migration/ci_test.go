@@ -8,9 +8,11 @@ import (
 	"testing"
 )
 
-// TestCIRoundTrips: 100,000 records with all that is easily lost come back as they were, through every format that
-// loses nothing of them.
-func TestCIRoundTrips(t *testing.T) {
+// TestCIRoundTrips: 100,000 records with all that is easily lost, from each format through each and back.
+func TestCIRoundTrips(t *testing.T) { roundTrips(t, 100_000) }
+
+// TestCICompressed: the same number through compressed files.
+func TestCICompressed(t *testing.T) {
 	const times = 33_334
 	csv := "id,zip,text,empty,big,real,yes,at\n" + strings.Repeat(
 		"1,00420,\"a \"\"quoted\"\", cell\nof two lines\",,9223372036854775807,-0.5,true,2026-01-02T03:04:05.123456+02:00\n"+
@@ -19,8 +21,8 @@ func TestCIRoundTrips(t *testing.T) {
 		name, text string
 		through    []string
 	}{
-		{"a.jsonl", strings.Repeat(nasty, times), []string{"parquet", "jsonl.gz", "jsonl.zst"}},
-		{"a.csv", csv, []string{"parquet", "jsonl", "db", "csv.gz", "tsv.zst"}},
+		{"a.jsonl", strings.Repeat(nasty, times), []string{"jsonl.gz", "jsonl.zst"}},
+		{"a.csv", csv, []string{"csv.gz", "tsv.zst"}},
 	} {
 		for _, middle := range tt.through {
 			t.Run(tt.name+" "+middle, func(t *testing.T) {

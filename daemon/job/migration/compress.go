@@ -24,8 +24,12 @@ const (
 	compressZstd compression = "zstd"
 )
 
-// maxWindow is how much memory a zstd file may ask for: what zstd itself grants without --long.
-const maxWindow = 8 << 20
+// maxWindow is how much memory a zstd file may ask for: what zstd itself grants, so that files of zstd -22 and of --long are
+// read. Of what is written here, a reader needs no more than writeWindow.
+const (
+	maxWindow   = 128 << 20
+	writeWindow = 4 << 20
+)
 
 // compressionOf tells by the extension, and returns path without it.
 func compressionOf(path string) (compression, string) {
@@ -117,6 +121,10 @@ func (t *textFile) damaged(err error) error {
 	if errors.As(err, &system) {
 		return err
 	}
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return task.Errorf(task.Unimplemented, "%s: zstd with a window of more than %d MiB", t.path, maxWindow>>20).
+			WithHint("compress it anew: zstd -d --long=31 < FILE | zstd --long=27 > NEW")
+	}
 	return task.Errorf(task.FailedPrecondition, "%s: damaged %s: %w", t.path, t.kind, err).
 		WithHint("fetch or write it again")
 }
@@ -145,7 +153,7 @@ func newMembers(c compression, w io.Writer) (*members, error) {
 		m.z = gzip.NewWriter(nil)
 		return m, nil
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(maxWindow/2))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(writeWindow))
 	m.z = z
 	return m, err
 }

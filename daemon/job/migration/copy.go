@@ -15,6 +15,9 @@ type batch struct {
 	values []value
 	lines  []int64
 	hashes []uint64
+	// text has the records instead of values where they went the short way, see direct; ends is where each ends.
+	text []byte
+	ends []int
 	// bad are the records left out on the way here, read counts all that the survey had counted.
 	bad  []*rowError
 	read int64
@@ -25,7 +28,7 @@ type batch struct {
 func (b *batch) rows() int         { return len(b.hashes) }
 func (b *batch) row(i int) []value { return b.values[i*b.width : (i+1)*b.width] }
 func (b *batch) reset() {
-	*b = batch{b.width, b.values[:0], b.lines[:0], b.hashes[:0], nil, 0, position{}}
+	*b = batch{width: b.width, values: b.values[:0], lines: b.lines[:0], hashes: b.hashes[:0], text: b.text[:0], ends: b.ends[:0]}
 }
 func (b *batch) empty() bool { return b.rows() == 0 && len(b.bad) == 0 }
 
@@ -33,6 +36,7 @@ func (b *batch) empty() bool { return b.rows() == 0 && len(b.bad) == 0 }
 // they bound the memory of a migration.
 const (
 	batchBytes   = 1 << 20
+	recordBytes  = 24 // what a batch keeps of each record besides
 	batchTime    = 100 * time.Millisecond
 	batchesAhead = 4
 )
@@ -48,10 +52,14 @@ type producer struct {
 	// tail: what comes after the last of them is read too, for the records left out there.
 	tail bool
 
+	most    int           // records of a batch
 	limiter *rate.Limiter // nil: none
+	hash    hasher
 
-	hash   hasher
-	normal []value
+	// Of the short way; direct is nil where it is not to be had.
+	cells  cellReader
+	direct direct
+	row    []value
 }
 
 // run sends batches until the end, an error, or the end of ctx. It returns io.EOF if the source ended
@@ -90,55 +98,80 @@ func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *bat
 // fill adds records to b until it is full.
 func (p *producer) fill(ctx context.Context, b *batch) error {
 	start, bytes := time.Now(), 0
-	for n := 1; (p.left > 0 || p.tail) && b.rows() < p.m.p.batchSize() && bytes < batchBytes; n++ {
+	for n := 1; (p.left > 0 || p.tail) && b.rows() < p.most && bytes < batchBytes; n++ {
 		if (n%64 == 0 || p.limiter != nil) && (ctx.Err() != nil || time.Since(start) > batchTime) {
 			return nil // run sees to ctx
 		}
 		if p.left > 0 && !p.pace(ctx) {
 			return nil
 		}
-		from := len(b.values)
-		for range b.width {
-			b.values = append(b.values, nil)
-		}
-		row := b.values[from:]
-		err := p.r.read(row)
-		if err == nil && p.left == 0 {
-			err = errSourceChanged(p.m.p.Source) // the survey has not seen it
-		}
-		if err == nil {
-			p.left--
-			b.read++
-			err = p.convert(row)
-		}
+		err := p.next(b)
 		var bad *rowError
 		if errors.As(err, &bad) {
 			if bad.line == 0 {
 				bad.line = p.r.line()
 			}
 			b.bad = append(b.bad, bad)
-			b.values = b.values[:from]
-			if bad.raw == nil && p.m.p.OnError == onErrorFile {
-				bad.keep(p.st.Columns, row)
-			}
 			if len(b.bad) >= maxSkips {
 				return nil
 			}
 			continue
 		}
 		if err != nil {
-			b.values = b.values[:from]
 			return err
 		}
 		b.lines = append(b.lines, p.r.line())
-		b.hashes = append(b.hashes, p.hash.row(p.normal))
-		bytes += len(p.hash.buf)
+		b.hashes = append(b.hashes, p.hash.sum())
+		bytes += len(p.hash.buf) + recordBytes
 	}
 	return nil
 }
 
-// convert makes row what the destination takes, and p.normal what it will give back.
+// next reads a record into b, and into the hasher as the destination will give it back.
+func (p *producer) next(b *batch) error {
+	if p.direct != nil {
+		return p.nextCells(b)
+	}
+	from := len(b.values)
+	for range b.width {
+		b.values = append(b.values, nil)
+	}
+	row := b.values[from:]
+	err := p.counted(b, p.r.read(row))
+	if err == nil {
+		err = p.convert(row)
+	}
+	if err != nil {
+		p.keep(err, row)
+		b.values = b.values[:from]
+	}
+	return err
+}
+
+// keep notes the values of a record that is left out, unless its text is known.
+func (p *producer) keep(err error, row []value) {
+	var bad *rowError
+	if p.m.p.OnError == onErrorFile && errors.As(err, &bad) && bad.raw == nil {
+		bad.keep(p.st.Columns, row)
+	}
+}
+
+// counted enters a record that was read without an error.
+func (p *producer) counted(b *batch, err error) error {
+	if err != nil {
+		return err
+	}
+	if p.left == 0 {
+		return errSourceChanged(p.m.p.Source) // the survey has not seen it
+	}
+	p.left--
+	b.read++
+	return nil
+}
+
+// convert makes row what the destination takes, and the hasher's what it will give back.
 func (p *producer) convert(row []value) error {
+	p.hash.begin()
 	for i, v := range row {
 		if cast := p.cast[i]; cast != nil {
 			v = cast(v)
@@ -152,7 +185,7 @@ func (p *producer) convert(row []value) error {
 			return err
 		}
 		row[i] = v
-		p.normal[i] = p.sink.normal(v)
+		p.hash.value(p.sink.normal(v))
 	}
 	return nil
 }
@@ -165,11 +198,12 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 	}
 	defer func() { _ = r.close() }() // a reader
 	inner, stop := context.WithCancel(ctx)
-	p := &producer{m: m, st: st, r: r, sink: m.sink, left: st.Total - st.Read, normal: make([]value, len(st.Columns)),
+	p := &producer{m: m, st: st, r: r, sink: m.sink, left: st.Total - st.Read, most: m.p.batchSize(),
 		limiter: m.p.limiter(), tail: !m.source.snapshot() && st.Total < m.p.limit()}
 	for _, c := range st.Columns {
 		p.cast = append(p.cast, m.source.caster(c))
 	}
+	p.shorten()
 	free, full := make(chan *batch, batchesAhead), make(chan *batch, batchesAhead)
 	for range batchesAhead {
 		free <- &batch{width: len(st.Columns)}
@@ -229,8 +263,10 @@ func (m *migration) take(ctx context.Context, st *state, b *batch) error {
 	}
 	bad := b.bad
 	for _, r := range refused {
-		r.err.line = b.lines[r.row]
-		r.err.keep(st.Columns, b.row(r.row))
+		if r.err.line = b.lines[r.row]; r.values == nil {
+			r.values = b.row(r.row)
+		}
+		r.err.keep(st.Columns, r.values)
 		bad = append(bad, r.err)
 	}
 	for _, e := range bad {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"durable/ipc/task"
 )
@@ -69,9 +68,10 @@ func (s *delimitedSource) start() (*delimitedReader, error) {
 	return r, nil
 }
 
-func headerColumns(names []string, path string) ([]column, error) {
+func headerColumns(names [][]byte, path string) ([]column, error) {
 	cols, seen := make([]column, len(names)), map[string]bool{}
-	for i, name := range names {
+	for i, text := range names {
+		name := string(text)
 		if name == "" {
 			name = fmt.Sprintf("column_%d", i+1)
 		}
@@ -80,7 +80,7 @@ func headerColumns(names []string, path string) ([]column, error) {
 				WithHint("rename one of them in the first line")
 		}
 		seen[name] = true
-		cols[i].Name = strings.Clone(name)
+		cols[i].Name = name
 	}
 	return cols, checkColumns(cols, path)
 }
@@ -90,7 +90,7 @@ func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &delimitedReader{path: s.path, file: f, base: at}
+	r := &delimitedReader{path: s.path, file: f, packed: f.kind != compressNone, base: at}
 	r.raw = &rawText{r: f, base: at.Offset}
 	r.limited = &limitReader{r: r.raw, allow: MaxRecord}
 	in := bufio.NewReaderSize(r.limited, readBuffer)
@@ -100,10 +100,7 @@ func (s *delimitedSource) openAt(at position) (*delimitedReader, error) {
 			_, _ = in.Discard(len(bom)) // they have just been seen
 		}
 	}
-	r.csv = csv.NewReader(in)
-	r.csv.Comma = s.comma
-	r.csv.FieldsPerRecord = -1 // checked here, with a better message
-	r.csv.ReuseRecord = true
+	r.records = newRecordReader(in, s.comma)
 	return r, nil
 }
 
@@ -131,42 +128,6 @@ func (s *delimitedSource) open(_ context.Context, cols []column, at position) (r
 		r.pick = append(r.pick, i)
 	}
 	return r, nil
-}
-
-// survey counts the records and finds the types of the columns.
-func (s *delimitedSource) survey(ctx context.Context, o surveyOptions) (survey, error) {
-	r, err := s.start()
-	if err != nil {
-		return survey{}, err
-	}
-	defer func() { _ = r.close() }() // nothing was written
-	cols, err := pick(r.all, o.columns, s.path)
-	if err != nil {
-		return survey{}, err
-	}
-	index, types := make([]int, len(cols)), make([]inference, len(cols))
-	for i, c := range cols {
-		index[i] = indexColumn(r.all, c.Name)
-		types[i].rich = o.rich
-	}
-	found := survey{Columns: cols}
-	err = eachRecord(ctx, o, &found.Records, func() error {
-		fields, err := r.record()
-		if err != nil || !o.types {
-			return err
-		}
-		for i := range types {
-			types[i].text(fields[index[i]])
-		}
-		return nil
-	})
-	for i := range types {
-		cols[i].Type = types[i].typ
-		if o.types && cols[i].Type == typeNone {
-			cols[i].Type = typeText
-		}
-	}
-	return found, err
 }
 
 // eachRecord calls next until the end, the limit or an error, and counts the good records in n.
@@ -203,49 +164,70 @@ const readBuffer = 256 << 10
 type delimitedReader struct {
 	path    string
 	file    io.Closer
+	packed  bool // the file is compressed
 	limited *limitReader
 	raw     *rawText
-	csv     *csv.Reader
+	records *recordReader
 	all     []column
 	width   int   // fields of a record; 0: any number, for the header
 	pick    []int // for each column wanted, its place in a record
 	base    position
-	at      int64 // line of the last record, counted from base
-	next    int64 // lines up to its end
+	cells   [][]byte
+	text    []byte
+	ends    []int
 }
 
-func (r *delimitedReader) line() int64 { return r.base.Line + r.at }
+func (r *delimitedReader) line() int64 { return r.base.Line + r.records.first }
 
 func (r *delimitedReader) position() position {
-	return position{Offset: r.base.Offset + r.csv.InputOffset(), Line: r.base.Line + r.next}
+	return position{Offset: r.offset(), Line: r.base.Line + r.records.lines}
 }
+
+func (r *delimitedReader) offset() int64 { return r.base.Offset + r.records.offset() }
 
 func (r *delimitedReader) close() error { return r.file.Close() }
 
+// read makes one string of a record, of which its values are parts.
 func (r *delimitedReader) read(row []value) error {
-	fields, err := r.record()
+	cells, err := r.chosen()
 	if err != nil {
 		return err
 	}
-	for i, place := range r.pick {
-		row[i] = fields[place]
+	r.text, r.ends = r.text[:0], r.ends[:0]
+	for _, c := range cells {
+		r.text = append(r.text, c...)
+		r.ends = append(r.ends, len(r.text))
+	}
+	text, from := string(r.text), 0
+	for i, end := range r.ends {
+		row[i] = text[from:end]
+		from = end
 	}
 	return nil
 }
 
+// chosen returns the fields of the next record that are wanted; they are good until the next call.
+func (r *delimitedReader) chosen() ([][]byte, error) {
+	fields, err := r.record()
+	if err != nil {
+		return nil, err
+	}
+	r.cells = r.cells[:0]
+	for _, place := range r.pick {
+		r.cells = append(r.cells, fields[place])
+	}
+	return r.cells, nil
+}
+
 // record returns the fields of the next record; they are good until the next call.
-func (r *delimitedReader) record() ([]string, error) {
+func (r *delimitedReader) record() ([][]byte, error) {
 	r.limited.allow = MaxRecord
-	start := r.base.Offset + r.csv.InputOffset()
+	start := r.offset()
 	r.raw.from(start)
-	fields, err := r.csv.Read()
+	fields, err := r.records.read()
 	if err != nil {
 		return nil, r.withRaw(r.explain(err), start)
 	}
-	first, _ := r.csv.FieldPos(0)
-	last, _ := r.csv.FieldPos(len(fields) - 1)
-	r.at = int64(first)
-	r.next = int64(last + strings.Count(fields[len(fields)-1], "\n"))
 	if r.width > 0 && len(fields) != r.width {
 		return nil, r.withRaw(&rowError{line: r.line(), msg: fmt.Sprintf("%s, but the header has %d", fieldCount(len(fields)), r.width)}, start)
 	}
@@ -256,7 +238,7 @@ func (r *delimitedReader) record() ([]string, error) {
 func (r *delimitedReader) withRaw(err error, start int64) error {
 	var bad *rowError
 	if errors.As(err, &bad) {
-		bad.raw = bytes.TrimSuffix(bytes.TrimSuffix(r.raw.text(start, r.base.Offset+r.csv.InputOffset()), []byte("\n")), []byte("\r"))
+		bad.raw = bytes.TrimSuffix(bytes.TrimSuffix(r.raw.text(start, r.offset()), []byte("\n")), []byte("\r"))
 	}
 	return err
 }
@@ -267,10 +249,10 @@ func (r *delimitedReader) explain(err error) error {
 	case err == io.EOF:
 		return err
 	case errors.As(err, &parse):
-		r.at, r.next = int64(parse.StartLine), int64(parse.Line)
+		r.records.first, r.records.lines = r.records.cutLines+int64(parse.StartLine), r.records.cutLines+int64(parse.Line)
 		return &rowError{line: r.line(), msg: parse.Err.Error()}
 	case errors.Is(err, errTooLong):
-		return tooLong(r.path, r.base.Line+r.next+1)
+		return tooLong(r.path, r.base.Line+r.records.lines+1)
 	}
 	return fileError(err, "source", r.path)
 }

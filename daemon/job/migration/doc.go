@@ -36,6 +36,17 @@
 //     as unavailable, and the task's policy decides. A literal password is gone with the task's end: a
 //     position that a crash just then left in the table _durable_position stays, which harms nobody.
 //
+// A source path with *, ? or [ in it that names no file is a pattern: the files that match are read as one source, in the
+// order of their names. They have one format and the same columns, of CSV and Parquet in any order; a type is one that
+// suits them all. Names with a dot in front and folders are left out. A file that comes, goes or changes before the end is
+// refused as a single one is. The position names the file.
+//
+// table=* is all tables of a database (not the views), found when the task is submitted, each to a table of the same name or to a
+// file NAME.FORMAT in a folder. They are migrated one after the other, each with all phases, and a position of its own (its key is
+// the line of tasks and the table's name); the checkpoint lists the tables that are complete. An attempt goes on in the
+// table at which the last one died. What is complete stays when a later table fails: a retry goes on behind it. Each table is read in
+// a snapshot of its own: of a database that is written to meanwhile, two tables may be of two moments.
+//
 // A PostgreSQL source is read in one REPEATABLE READ snapshot for each attempt, in the order of its primary
 // key, else of a unique index without NULLs, else of the columns that key names. Another attempt goes on
 // after the last key, once the transaction IDs of the rows have shown that nothing was written meanwhile
@@ -112,9 +123,9 @@
 //
 // From Parquet, dates, times and timestamps are text in ISO 8601 (with Z where the file says UTC), decimal
 // numbers are numbers with all their digits, a UUID is text, FLOAT a number of float64, INTERVAL and FLOAT16 are
-// blobs; unsigned integers are numbers. To another Parquet file timestamps (of milliseconds as
+// blobs; unsigned integers are numbers; INT96 is a timestamp in UTC. To another Parquet file timestamps (of milliseconds as
 // microseconds), dates and decimals of up to 38 digits keep their types; times become text. Nested and
-// repeated columns are refused; choose the others with columns.
+// repeated columns are refused; choose the others with columns. So is a file compressed with LZ4 or LZO.
 //
 // In words: CSV and TSV have no types and no NULL (encoding/csv does not tell an empty cell from ""),
 // and encoding/csv reads CR LF inside a quoted cell as LF. JSON Lines has no blobs; the order of keys
@@ -143,9 +154,18 @@
 //
 // # Design
 //
-// Libraries: encoding/csv and encoding/json read and write the formats, modernc.org/sqlite is SQLite
+// Libraries: encoding/csv (see below) and encoding/json read and write the formats, modernc.org/sqlite is SQLite
 // without cgo, xxhash is fast enough to disappear beside parsing and has a fixed seed (hash/maphash has
 // none that survives a restart; SHA-256 defends against forgery, which nobody commits here).
+//
+// A record of CSV that lies whole on one line of the buffer is cut there by recordReader; whatever else there may be is
+// left to encoding/csv, which reads from the same buffer and so stays the judge of the format. Rejected: the reader of
+// another library, of which the rules, line numbers and offsets would be others.
+//
+// Between a text file and PostgreSQL or Parquet a record takes a short way, from the bytes of its cells to those that
+// are sent and hashed, with no value between: an allocation for each cell had cost more than all else. What
+// a look at the bytes does not tell (shapeOf) takes the long way, record by record; fuzz tests hold one against the
+// other. Rejected: the short way for every pair, which would say each rule of the mapping twice.
 //
 // parquet-go reads and writes Parquet in pure Go, and merges files by copying their row groups as bytes.
 // Row groups of less than half a full one are put together again: a checkpoint each second would leave
@@ -164,12 +184,14 @@
 // Types come from a full pass over the source, not from a sample: a sample is wrong about the one zip
 // code with a leading zero in the last line. Storing each value by its own type, which SQLite allows,
 // was rejected because it makes a column hold 7 and '007' side by side. The pass costs a tenth of the
-// copy and gives the total that progress needs.
+// copy and gives the total that progress needs. The halves of a large CSV file are surveyed side by side.
 //
 // PostgreSQL is used by pgconn, the lower half of pgx, without its type system: rows go in by COPY in text
-// format, a savepoint before each batch, and come back as text. Rejected: COPY in binary format, which needs an
-// encoder for each type and takes no unknown one; one COPY for all between two commits, in which the server does not
-// tell which record it refused; cursors, since the protocol streams by itself. The commit's answer may be lost,
+// format, a savepoint before each batch, and come back as text, over two connections that share a snapshot. A batch is a
+// MiB, unless batch_size says otherwise: the statements around it then cost next to nothing, and a record that the server
+// refuses is found by the line that its error names, then by halving. Rejected: COPY in binary format, which needs an
+// encoder for each type and takes no unknown one; one COPY for all between two commits, which one refused record
+// would have us send again from its beginning; cursors, since the protocol streams by itself. The commit's answer may be lost,
 // so that nothing follows from it; only the position counts. What is appended is told apart by a sum of the table
 // before, since PostgreSQL has no rowid.
 //

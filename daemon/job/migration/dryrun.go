@@ -39,7 +39,7 @@ func (m *migration) dryRun(ctx context.Context) (*result, error) {
 			return nil, err
 		}
 	}
-	m.j.Progress(task.Progress{Total: task.Total(st.Total), Unit: "records", Message: fmt.Sprintf(
+	m.progress(task.Progress{Total: task.Total(st.Total), Unit: "records", Message: fmt.Sprintf(
 		"Dry run: %s records would be migrated%s", humanize.Comma(st.Total), skippedText(st.Skipped))})
 	return res, nil
 }

@@ -32,42 +32,75 @@ type hasher struct{ buf []byte }
 // row returns the hash of a record as the destination gives it back. Each value is told apart by its
 // type and length. A float without a fraction is the integer: JSON and SQLite do not tell them apart.
 func (h *hasher) row(row []value) uint64 {
-	b := h.buf[:0]
+	h.values(row)
+	return h.sum()
+}
+
+func (h *hasher) values(row []value) {
+	h.begin()
 	for _, v := range row {
-		switch v := v.(type) {
-		case nil:
-			b = append(b, 'n')
-		case missing:
-			b = append(b, 'm')
-		case int64:
-			b = binary.LittleEndian.AppendUint64(append(b, 'i'), uint64(v))
-		case float64:
-			if math.IsNaN(v) {
-				v = math.NaN() // there are many, and not every format keeps which
-			}
-			if n := int64(v); float64(n) == v && math.Abs(v) < 1<<63 {
-				b = binary.LittleEndian.AppendUint64(append(b, 'i'), uint64(n))
-			} else {
-				b = binary.LittleEndian.AppendUint64(append(b, 'f'), math.Float64bits(v))
-			}
-		case bool:
-			if v {
-				b = append(b, 't')
-			} else {
-				b = append(b, 'u')
-			}
-		case string:
-			b = append(binary.AppendUvarint(append(b, 's'), uint64(len(v))), v...)
-		case []byte:
-			b = append(binary.AppendUvarint(append(b, 'b'), uint64(len(v))), v...)
-		case document:
-			b = append(binary.AppendUvarint(append(b, 'd'), uint64(len(v))), v...)
-		case decimal:
-			b = append(binary.AppendUvarint(append(b, 'c'), uint64(len(v))), v...)
-		default:
-			panic(fmt.Sprintf("migration: no hash for a %T", v))
-		}
+		h.value(v)
 	}
-	h.buf = b
-	return xxhash.Sum64(b)
+}
+
+// begin, a call for each value, and sum are row for one who has no values.
+func (h *hasher) begin()      { h.buf = h.buf[:0] }
+func (h *hasher) sum() uint64 { return xxhash.Sum64(h.buf) }
+
+func (h *hasher) value(v value) {
+	switch v := v.(type) {
+	case nil:
+		h.null()
+	case missing:
+		h.buf = append(h.buf, 'm')
+	case int64:
+		h.integer(v)
+	case float64:
+		h.float(v)
+	case bool:
+		h.boolean(v)
+	case string:
+		h.buf = append(binary.AppendUvarint(append(h.buf, 's'), uint64(len(v))), v...)
+	case []byte:
+		h.bytes('b', v)
+	case document:
+		h.buf = append(binary.AppendUvarint(append(h.buf, 'd'), uint64(len(v))), v...)
+	case decimal:
+		h.buf = append(binary.AppendUvarint(append(h.buf, 'c'), uint64(len(v))), v...)
+	default:
+		panic(fmt.Sprintf("migration: no hash for a %T", v))
+	}
+}
+
+func (h *hasher) null() { h.buf = append(h.buf, 'n') }
+
+func (h *hasher) integer(n int64) {
+	h.buf = binary.LittleEndian.AppendUint64(append(h.buf, 'i'), uint64(n))
+}
+
+func (h *hasher) float(f float64) {
+	if math.IsNaN(f) {
+		f = math.NaN() // there are many, and not every format keeps which
+	}
+	if n := int64(f); float64(n) == f && math.Abs(f) < 1<<63 {
+		h.integer(n)
+		return
+	}
+	h.buf = binary.LittleEndian.AppendUint64(append(h.buf, 'f'), math.Float64bits(f))
+}
+
+func (h *hasher) boolean(b bool) {
+	if b {
+		h.buf = append(h.buf, 't')
+	} else {
+		h.buf = append(h.buf, 'u')
+	}
+}
+
+// text and decimal are value for a string and a decimal of these bytes.
+func (h *hasher) text(b []byte)    { h.bytes('s', b) }
+func (h *hasher) decimal(b []byte) { h.bytes('c', b) }
+
+func (h *hasher) bytes(kind byte, b []byte) {
+	h.buf = append(binary.AppendUvarint(append(h.buf, kind), uint64(len(b))), b...)
 }

@@ -46,11 +46,7 @@ func (s *jsonSource) survey(ctx context.Context, o surveyOptions) (survey, error
 		return survey{}, err
 	}
 	defer func() { _ = r.close() }() // nothing was written
-	k := keySurvey{path: s.path, index: r.index, chosen: o.columns != nil, rich: o.rich}
-	for _, name := range o.columns {
-		k.add(name)
-	}
-	clear(k.seen)
+	k := newKeySurvey(s.path, o)
 	var records int64
 	err = eachRecord(ctx, o, &records, func() error {
 		members, err := r.object()
@@ -62,8 +58,27 @@ func (s *jsonSource) survey(ctx context.Context, o surveyOptions) (survey, error
 	if err != nil {
 		return survey{}, err
 	}
-	cols, err := k.result(records)
+	if k.records += records; o.known != nil && !o.last {
+		return survey{Records: records}, nil
+	}
+	cols, err := k.result()
 	return survey{Columns: cols, Records: records}, err
+}
+
+// newKeySurvey goes on with what earlier files of a set have shown.
+func newKeySurvey(path string, o surveyOptions) *keySurvey {
+	if o.known != nil && o.known.keys != nil {
+		return o.known.keys
+	}
+	k := &keySurvey{path: path, index: map[string]int{}, chosen: o.columns != nil, rich: o.rich}
+	for _, name := range o.columns {
+		k.add(name)
+	}
+	clear(k.seen)
+	if o.known != nil {
+		o.known.keys = k
+	}
+	return k
 }
 
 // keySurvey collects the keys of JSON records, and the types of their values.
@@ -76,6 +91,8 @@ type keySurvey struct {
 	types  []inference
 	seen   []bool
 	size   int // bytes of all names
+
+	records int64
 }
 
 func (k *keySurvey) add(name string) {
@@ -105,10 +122,10 @@ func (k *keySurvey) record(members []member) error {
 	return nil
 }
 
-func (k *keySurvey) result(records int64) ([]column, error) {
+func (k *keySurvey) result() ([]column, error) {
 	for i := range k.cols {
 		k.cols[i].Type = k.types[i].typ
-		if records > 0 && !k.seen[i] {
+		if k.records > 0 && !k.seen[i] {
 			return nil, task.Errorf(task.InvalidArgument, "columns: no record of %s has the key %q", k.path, k.cols[i].Name)
 		}
 	}

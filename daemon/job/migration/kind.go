@@ -137,7 +137,13 @@ func (k *Kind) Run(ctx context.Context, j *job.Context) (any, error) {
 	if m.p.secret.Destination != "" {
 		k.secrets.Store(j.ID(), m.p.secret)
 	}
-	res, err := m.persist(ctx)
+	var res *result
+	var err error
+	if m.p.all() {
+		res, err = k.runTables(ctx, j, m.p)
+	} else {
+		res, err = m.persist(ctx)
+	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = context.Cause(ctx) // a driver knows only that its context is done
 	}
@@ -160,8 +166,16 @@ func (k *Kind) Clean(ctx context.Context, t task.Task) error {
 	if t.Status != task.StatusCompleted || p.DryRun {
 		return nil
 	}
+	if p.all() {
+		return p.cleanTables(ctx, t.RootID)
+	}
+	return p.clean(ctx, t.RootID)
+}
+
+// clean removes the position of one table.
+func (p *params) clean(ctx context.Context, root task.ID) error {
 	if p.DestinationFormat == formatPostgres {
-		return p.cleanPostgres(ctx, t.RootID)
+		return p.cleanPostgres(ctx, root)
 	}
 	if p.DestinationFormat != formatSQLite {
 		return nil
@@ -173,5 +187,5 @@ func (k *Kind) Clean(ctx context.Context, t task.Task) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removePosition(ctx, db, t.RootID), db.close())
+	return errors.Join(removePosition(ctx, db, root), db.close())
 }

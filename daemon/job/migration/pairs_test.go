@@ -33,51 +33,6 @@ func move(t *testing.T, from, to string) {
 	migrate(t, p)
 }
 
-// flat is JSON Lines by what CSV keeps of them: texts without types, NULL as an empty one. SQLite keeps true as 1 in a
-// column of values of any kind.
-func flat(t *testing.T, text string) string {
-	t.Helper()
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		members, err := parseObject([]byte(strings.TrimSpace(line)), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range members {
-			v := toText(m.value)
-			if string(m.key) == "mix" && v == "true" {
-				v = "1"
-			}
-			out.WriteString(string(m.key) + "=" + v + "\n")
-		}
-	}
-	return out.String()
-}
-
-// TestRoundTrips: nasty values from each format to each other, and from there to JSON Lines, are what they were
-// but for the types that CSV and SQLite do not have.
-func TestRoundTrips(t *testing.T) {
-	for _, from := range places {
-		for _, to := range places {
-			t.Run(from+" to "+to, func(t *testing.T) {
-				t.Parallel()
-				source, destination := place(t, from), place(t, to)
-				move(t, write(t, "nasty.jsonl", nasty), source)
-				move(t, source, destination)
-				back := filepath.Join(t.TempDir(), "back.jsonl")
-				move(t, destination, back)
-				want, got := nasty, read(t, back)
-				if pair := from + " " + to; strings.Contains(pair, "csv") || strings.Contains(pair, "db") {
-					want, got = flat(t, want), flat(t, got)
-				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("(-want +got):\n%s", diff)
-				}
-			})
-		}
-	}
-}
-
 // TestTypesMeet: types of PostgreSQL go to Parquet and back as such, by renamed columns; dry_run tells them.
 func TestTypesMeet(t *testing.T) {
 	s, from := pgDatabase(t, "create table data (id int primary key, n numeric(10,2), m numeric, x bytea, tz timestamptz, ts timestamp, d date)",

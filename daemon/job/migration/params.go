@@ -29,6 +29,7 @@ type params struct {
 	BatchSize         *int     `json:"batch_size,omitempty"`
 	Mode              mode     `json:"mode,omitempty"`
 	Table             string   `json:"table,omitempty"`
+	Tables            []string `json:"tables,omitempty"` // of table=*: those that Prepare found
 	SourceTable       string   `json:"source_table,omitempty"`
 	DestinationTable  string   `json:"destination_table,omitempty"`
 	Columns           []string `json:"columns,omitempty"`
@@ -109,6 +110,9 @@ func wanted(e *json.UnmarshalTypeError) string {
 func (p *params) effects() []task.Effect {
 	if p.Mode == modeCreate || p.DryRun {
 		return nil
+	}
+	if p.all() {
+		return p.allEffects()
 	}
 	path := p.Destination
 	if isPostgres(path) {
@@ -223,7 +227,7 @@ func (p *params) limit() int64 {
 
 // title is what the task is called unless the caller says otherwise.
 func (p *params) title() string {
-	title := label(p.Source, p.SourceTable) + " -> " + label(p.Destination, p.DestinationTable)
+	title := label(p.Source, first(p.SourceTable, p.Table)) + " -> " + label(p.Destination, first(p.DestinationTable, p.Table))
 	if p.DryRun {
 		return "dry run: " + title
 	}

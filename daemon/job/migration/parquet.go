@@ -29,6 +29,9 @@ func decimalType(precision, scale int) colType {
 }
 
 func (t colType) decimal() (precision, scale int, ok bool) {
+	if !strings.HasPrefix(string(t), decimalPrefix) {
+		return 0, 0, false // Sscanf takes its time, and each value asks
+	}
 	n, err := fmt.Sscanf(string(t), decimalPrefix+"%d,%d)", &precision, &scale)
 	return precision, scale, err == nil && n == 2
 }

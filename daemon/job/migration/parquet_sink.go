@@ -137,18 +137,7 @@ func (s *parquetSink) write(_ context.Context, b *batch) ([]refusal, error) {
 		s.from, s.begun, s.group = s.out.n, true, groupSize{}
 		s.writer.Reset(&s.out)
 	}
-	size := groupSize{rows: int64(b.rows())}
-	for _, v := range b.values {
-		size.bytes += 8
-		switch v := v.(type) {
-		case string:
-			size.bytes += int64(len(v))
-		case []byte:
-			size.bytes += int64(len(v))
-		case document:
-			size.bytes += int64(len(v))
-		}
-	}
+	size := b.size()
 	if s.group.full(size) {
 		if err := s.writer.Flush(); err != nil {
 			return nil, fileError(err, "destination", s.part)
@@ -157,14 +146,9 @@ func (s *parquetSink) write(_ context.Context, b *batch) ([]refusal, error) {
 	}
 	s.group.add(size)
 	for i, w := range s.writer.ColumnWriters() {
-		s.values = s.values[:0]
-		for at := i; at < len(b.values); at += b.width {
-			v := parquetValue(b.values[at], s.columns[i].Type)
-			defined := 1
-			if v.IsNull() {
-				defined = 0
-			}
-			s.values = append(s.values, v.Level(0, defined, i))
+		var err error
+		if s.values, err = s.columnValues(s.values[:0], b, i); err != nil {
+			return nil, err
 		}
 		if _, err := w.WriteRowValues(s.values); err != nil {
 			return nil, fileError(err, "destination", s.part)
@@ -203,6 +187,9 @@ func (s *parquetSink) verify(ctx context.Context, st *state, tick func(int64)) (
 		return digest{}, err
 	}
 	defer func() { _ = r.close() }() // nothing was written
+	if own, ok := r.(*parquetReader); ok && shortTypes(st.Columns) {
+		return sumUp(ctx, tick, func(h *hasher) error { return own.hash(h, st.Columns) })
+	}
 	return sum(ctx, r, len(st.Columns), tick)
 }
 

@@ -88,7 +88,7 @@ func (s *parquetSource) start() (_ *parquetReader, err error) {
 		return nil, err
 	}
 	r.groups = r.open.RowGroups()
-	return r, nil
+	return r, checkCodecs(s.path, r.open)
 }
 
 func (s *parquetSource) header(context.Context) (cols []column, err error) {
@@ -239,6 +239,25 @@ func (r *parquetReader) begin(row int64) error {
 
 func (r *parquetReader) read(row []value) (err error) {
 	defer guard(r.path, &err)
+	if err := r.advance(); err != nil {
+		return err
+	}
+	for i := range r.cursors {
+		c := &r.cursors[i]
+		v, err := c.next()
+		if err != nil {
+			return err
+		}
+		if row[i] = nil; !v.IsNull() {
+			row[i] = c.convert(v)
+		}
+	}
+	r.passed()
+	return nil
+}
+
+// advance goes to the row group with the next row.
+func (r *parquetReader) advance() error {
 	for r.left == 0 {
 		if len(r.groups) == 0 {
 			return io.EOF
@@ -247,28 +266,24 @@ func (r *parquetReader) read(row []value) (err error) {
 			return err
 		}
 	}
-	for i := range r.cursors {
-		if row[i], err = r.cursors[i].value(); err != nil {
-			return err
-		}
-	}
-	r.left--
-	r.next++
 	return nil
 }
 
-func (c *parquetCursor) value() (value, error) {
+// passed enters that a row was read.
+func (r *parquetReader) passed() {
+	r.left--
+	r.next++
+}
+
+func (c *parquetCursor) next() (parquet.Value, error) {
 	for c.at == len(c.buf) {
 		if err := c.fill(); err != nil {
-			return nil, err
+			return parquet.Value{}, err
 		}
 	}
 	v := c.buf[c.at]
 	c.at++
-	if v.IsNull() {
-		return nil, nil
-	}
-	return c.convert(v), nil
+	return v, nil
 }
 
 // fill takes the next values of the page, or goes to the next page.

@@ -1,13 +1,16 @@
 package migration
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"durable/ipc/task"
 )
@@ -29,6 +32,9 @@ const (
 	pgGrace          = 5 * time.Second
 	pgLockTimeout    = "30s"
 )
+
+// pgReadBuffer is how much is read from a server at once. pgconn's own 8 KiB are a system call for each hundred rows.
+const pgReadBuffer = 64 << 10
 
 // pgConn is one connection to a PostgreSQL server.
 type pgConn struct {
@@ -56,6 +62,9 @@ func connectPostgres(ctx context.Context, what, place, password string) (*pgConn
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "durable"
+	}
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, pgReadBuffer), w)
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {

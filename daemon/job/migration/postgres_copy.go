@@ -96,7 +96,7 @@ func (s *pgSink) canonical(ctx context.Context, b *batch) ([]refusal, error) {
 	refused := make([]refusal, 0, len(bad))
 	for r := range b.rows() {
 		if e := bad[r]; e != nil {
-			refused = append(refused, refusal{r, e})
+			refused = append(refused, refusal{row: r, err: e})
 			continue
 		}
 		for i, v := range b.row(r) {

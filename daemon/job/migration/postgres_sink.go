@@ -27,6 +27,7 @@ type pgSink struct {
 	columns  []*pgColumn // the same, as they are in the table
 	foreign  []int       // those whose values only the server can write as it will give them back
 	copySQL  string
+	short    []shortColumn // nil: there is no short way
 	buf      []byte
 	hash     hasher
 	upsert   *pgUpsert // of mode=upsert
@@ -195,6 +196,7 @@ func (s *pgSink) choose(t *pgTable, cols []column) error {
 			s.foreign = append(s.foreign, i)
 		}
 	}
+	s.short = s.shortColumns()
 	s.copySQL = "copy " + t.sql() + " (" + quoteAll(columnNames(cols)) + ") from stdin"
 	return nil
 }
@@ -217,6 +219,7 @@ func (s *pgSink) prepare(ctx context.Context, st *state) error {
 		return err
 	}
 	if s.p.Mode == modeUpsert {
+		s.short = nil
 		s.upsert, err = newPGUpsert(ctx, s)
 	}
 	return err
@@ -265,11 +268,16 @@ func (s *pgSink) write(ctx context.Context, b *batch) ([]refusal, error) {
 		}
 		rows = append(rows, i)
 	}
+	if len(b.ends) == 0 && s.upsert == nil { // else it has come as text, or upsert makes one of its own
+		for i := range b.rows() {
+			s.add(b, b.row(i))
+		}
+	}
 	more, err := s.put(ctx, b, rows)
 	return mergeRefusals(refused, more), err
 }
 
-// put writes rows of b. What the server refuses for one of them is undone; halving finds which it is.
+// put writes rows of b. What the server refuses for one of them is undone; dividing them finds which it is.
 func (s *pgSink) put(ctx context.Context, b *batch, rows []int) ([]refusal, error) {
 	if len(rows) == 0 {
 		return nil, nil
@@ -286,14 +294,17 @@ func (s *pgSink) put(ctx context.Context, b *batch, rows []int) ([]refusal, erro
 		return nil, err
 	}
 	if len(rows) == 1 {
-		return []refusal{{rows[0], bad}}, nil
+		return []refusal{s.refuse(b, rows[0], bad)}, nil
 	}
-	left, err := s.put(ctx, b, rows[:len(rows)/2])
-	if err != nil || len(left) > 0 && s.p.OnError == onErrorFail {
-		return left, err
+	var all []refusal
+	for _, part := range parts(rows, err) {
+		refused, err := s.put(ctx, b, part)
+		all = append(all, refused...)
+		if err != nil || len(all) > 0 && s.p.OnError == onErrorFail {
+			return all, err
+		}
 	}
-	right, err := s.put(ctx, b, rows[len(rows)/2:])
-	return append(left, right...), err
+	return all, nil
 }
 
 // copyRows writes rows, all or none of them: there is a savepoint before them.
@@ -301,11 +312,7 @@ func (s *pgSink) copyRows(ctx context.Context, b *batch, rows []int) error {
 	if s.upsert != nil {
 		return s.upsert.put(ctx, s, b, rows)
 	}
-	s.buf = s.buf[:0]
-	for _, i := range rows {
-		s.buf = appendCopyRow(s.buf, b.row(i))
-	}
-	_, err := s.conn.CopyFrom(ctx, &bytesReader{s.buf}, "savepoint durable; "+s.copySQL)
+	_, err := s.conn.CopyFrom(ctx, &bytesReader{s.span(b, rows)}, "savepoint durable; "+s.copySQL)
 	if err != nil {
 		return err
 	}

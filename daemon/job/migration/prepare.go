@@ -14,6 +14,12 @@ import (
 // check holds p against the files that it names, and fills in formats and tables. It changes nothing
 // and reads no more than the beginnings.
 func (p *params) check(ctx context.Context) error {
+	if p.all() {
+		return p.checkAll(ctx)
+	}
+	if p.Tables != nil {
+		return task.Errorf(task.InvalidArgument, "tables: only table=* has them").WithHint("name one table, or * for all, with table")
+	}
 	if err := p.checkSource(); err != nil {
 		return err
 	}
@@ -47,9 +53,8 @@ func (p *params) checkSource() error {
 	}
 	info, err := os.Stat(p.Source)
 	if err != nil {
-		if strings.ContainsAny(p.Source, "*?[") && errors.Is(err, fs.ErrNotExist) {
-			return task.Errorf(task.Unimplemented, "source %s: patterns are not supported yet", p.Source).
-				WithHint("start one migration for each file, with mode=append from the second on")
+		if isPattern(p.Source) {
+			return p.checkFiles()
 		}
 		return fileError(err, "source", p.Source)
 	}
@@ -190,7 +195,7 @@ func (p *params) resolveTables(ctx context.Context) error {
 	}
 	if writes {
 		if p.DestinationTable = first(p.DestinationTable, p.Table, p.SourceTable, p.stem()); p.DestinationTable == "" {
-			return task.Errorf(task.InvalidArgument, "destination_table: missing").WithHint("a query has no name that the table could be called by")
+			return task.Errorf(task.InvalidArgument, "destination_table: missing").WithHint("a query or pattern has no name that the table could be called by")
 		}
 		lower := strings.ToLower(p.DestinationTable)
 		if strings.HasPrefix(lower, "sqlite_") || lower == positionTable || strings.ContainsRune(lower, 0) {
@@ -208,6 +213,9 @@ func (p *params) stem() string {
 		return ""
 	}
 	_, plain := compressionOf(p.Source)
+	if isPattern(p.Source) {
+		return patternStem(plain)
+	}
 	stem := strings.TrimSuffix(filepath.Base(plain), filepath.Ext(plain))
 	if p.DestinationFormat == formatPostgres {
 		stem = dotless(stem)

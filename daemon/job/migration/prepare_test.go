@@ -76,7 +76,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{"another server", paths(csv, "mysql://u:secret@h/db"), task.Unimplemented, []string{"mysql"}},
 		{"mysql", paths("mysql://h/db", out), task.Unimplemented, []string{"mysql"}},
 		{"file URL", paths("file://"+csv, out), task.InvalidArgument, []string{"plain path: " + csv}},
-		{"pattern", paths(filepath.Join(dir, "z*.csv"), out), task.Unimplemented, []string{"patterns"}},
+		{"pattern", paths(filepath.Join(dir, "z*.csv"), out), task.FailedPrecondition, []string{"no file matches"}},
 		{"JSON array", paths(file("arr.jsonl", "[{\"a\":1}]\n"), out), task.InvalidArgument, []string{"jq -c"}},
 		{"JSON document", paths(file("doc.json", "{\n \"a\": 1\n}\n"), out), task.InvalidArgument, []string{"jq -c"}},
 		{"which table", paths(db, filepath.Join(dir, "o.csv")), task.InvalidArgument, []string{"a, b", "table"}},

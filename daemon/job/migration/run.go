@@ -25,6 +25,8 @@ type migration struct {
 
 	source source
 	sink   sink
+	// within is the migration of all tables of which this is one; nil: it stands alone.
+	within *tables
 	// rejects keeps the records left out; nil unless on_error=file.
 	rejects *rejects
 
@@ -87,7 +89,7 @@ func (m *migration) since() time.Duration { return time.Since(m.started).Round(t
 // position finds where to go on, or begins. It also returns how many records were there already.
 func (m *migration) position(ctx context.Context) (*state, int64, error) {
 	saved := new(state)
-	if found, err := m.j.Load(saved); err != nil {
+	if found, err := m.load(saved); err != nil {
 		return nil, 0, err
 	} else if !found {
 		saved = nil
@@ -223,7 +225,7 @@ func (m *migration) checkpoint(st *state) error {
 	if err := m.hook("checkpoint"); err != nil {
 		return err
 	}
-	return m.j.Checkpoint(st)
+	return m.keep(st)
 }
 
 // verify reads the destination back and compares.
@@ -274,7 +276,7 @@ const reportEvery = 100 * time.Millisecond
 func (m *migration) report(st *state, phase string, always bool) {
 	if now := time.Now(); always || now.Sub(m.reported) >= reportEvery {
 		m.reported = now
-		m.j.Progress(task.Progress{
+		m.progress(task.Progress{
 			Done: st.Done.Records, Total: task.Total(st.Total), Unit: "records",
 			Message: fmt.Sprintf("Migrated %d/%d records%s%s", st.Done.Records, st.Total, skippedText(st.Skipped), phase),
 		})
@@ -293,6 +295,6 @@ func skippedText(n int64) string {
 func (m *migration) counting(n int64) {
 	if now := time.Now(); now.Sub(m.reported) >= reportEvery {
 		m.reported = now
-		m.j.Progress(task.Progress{Unit: "records", Message: fmt.Sprintf("Counted %d records in %s", n, filepath.Base(m.p.Source))})
+		m.progress(task.Progress{Unit: "records", Message: fmt.Sprintf("Counted %d records in %s", n, filepath.Base(m.p.Source))})
 	}
 }

@@ -35,16 +35,17 @@ type sink interface {
 
 // refusal is a record of a batch that the destination does not take.
 type refusal struct {
-	row int
-	err *rowError
+	row    int
+	err    *rowError
+	values []value // nil: the batch has them
 }
 
 func (m *migration) newSink() sink {
 	if m.p.DestinationFormat == formatPostgres {
-		return &pgSink{p: &m.p, owner: owner{m.j.RootID(), m.j.ID(), m.j.Attempt()}, hook: m.hook}
+		return &pgSink{p: &m.p, owner: owner{m.root(), m.j.ID(), m.j.Attempt()}, hook: m.hook}
 	}
 	if m.p.DestinationFormat == formatSQLite {
-		return &tableSink{p: &m.p, owner: owner{m.j.RootID(), m.j.ID(), m.j.Attempt()}, hook: m.hook}
+		return &tableSink{p: &m.p, owner: owner{m.root(), m.j.ID(), m.j.Attempt()}, hook: m.hook}
 	}
 	path := m.p.Destination
 	if real, err := filepath.EvalSymlinks(path); err == nil {

@@ -54,6 +54,9 @@ type surveyOptions struct {
 	types   bool     // infer the types
 	typed   bool     // the destination's columns have types that bind: infer those that do not bind here
 	rich    bool     // the destination has decimals of any size
+	// known is what earlier files of a set have shown, and what this one adds to it; nil: the only file. last: no other follows.
+	known *knowledge
+	last  bool
 	// bad is called for a record that cannot be read; its error ends the survey.
 	bad func(*rowError) error
 	// tick is called now and then with the number of records so far.
@@ -68,6 +71,8 @@ type survey struct {
 
 // position is a place between two records.
 type position struct {
+	// File counts the files of a set before it.
+	File int `json:"file,omitempty"`
 	// Offset is in bytes, Line the number of lines before it; of files.
 	Offset int64 `json:"offset,omitempty"`
 	Line   int64 `json:"line,omitempty"`
@@ -111,11 +116,20 @@ func fileFingerprint(path string) (fingerprint, error) {
 }
 
 func newSource(p *params) source {
-	switch p.SourceFormat {
-	case formatPostgres:
+	switch {
+	case p.SourceFormat == formatPostgres:
 		return &pgSource{p: p}
-	case formatSQLite:
+	case p.SourceFormat == formatSQLite:
 		return &tableSource{path: p.Source, table: p.SourceTable, query: p.Query, key: p.sourceKey}
+	case isPattern(p.Source):
+		return newFileSet(p)
+	}
+	return newFile(p)
+}
+
+// newFile returns the source that is one file of text or Parquet.
+func newFile(p *params) source {
+	switch p.SourceFormat {
 	case formatJSONL:
 		return &jsonSource{path: p.Source}
 	case formatParquet:

@@ -259,7 +259,7 @@ func (s *tableSink) write(ctx context.Context, b *batch) ([]refusal, error) {
 				if err := s.alive(ctx, err); err != nil {
 					return nil, err
 				}
-				refused = append(refused, refusal{from, rowErrorf("refused by the table: %v", err)})
+				refused = append(refused, refusal{row: from, err: rowErrorf("refused by the table: %v", err)})
 			} else if err != nil {
 				return nil, s.db.fail(err)
 			}

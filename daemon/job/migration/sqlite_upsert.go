@@ -99,7 +99,7 @@ func (s *tableSink) writeUpsert(ctx context.Context, b *batch) ([]refusal, error
 	for i := range b.rows() {
 		row := b.row(i)
 		if slices.ContainsFunc(s.upsert.key, func(place int) bool { return row[place] == nil }) {
-			refused = append(refused, refusal{i, rowErrorf("NULL in the key")})
+			refused = append(refused, refusal{row: i, err: rowErrorf("NULL in the key")})
 			continue
 		}
 		err := s.upsert.put(row)
@@ -107,7 +107,7 @@ func (s *tableSink) writeUpsert(ctx context.Context, b *batch) ([]refusal, error
 			if err := s.alive(ctx, err); err != nil {
 				return nil, err
 			}
-			refused = append(refused, refusal{i, rowErrorf("refused by the table: %v", err)})
+			refused = append(refused, refusal{row: i, err: rowErrorf("refused by the table: %v", err)})
 		} else if err != nil {
 			return nil, s.db.fail(err)
 		}

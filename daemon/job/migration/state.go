@@ -98,6 +98,9 @@ type result struct {
 	Rejects     string `json:"rejected_path,omitempty"`
 
 	// Of a dry run.
+	// Of table=*.
+	Tables []tableResult `json:"tables,omitempty"`
+
 	DryRun      bool            `json:"dry_run,omitempty"`
 	Columns     []plannedColumn `json:"columns,omitempty"`
 	CreateTable string          `json:"create_table,omitempty"`

@@ -14,6 +14,10 @@
 // only that goroutine waits for children and only it sends signals, no number can be reused between the look and the signal
 // for a child of ours; deeper ones are pinned (package proc). Where nothing happens, nothing runs.
 //
+// Where the spec names a control group, the program is started in it, and one word to the kernel ends the tree, without a look at every process
+// of the machine. That it is empty is still told by the ends of our children: there is nothing to hear it from
+// sooner.
+//
 // Rejected: a thread that blocks in wait4 (needs locks between it and whoever kills); signal.Ignore (what is ignored stays
 // ignored in the program, which then cannot be ended by SIGTERM); to sync "started" beside something else (no gain was to
 // be measured on two cores: what there is to do is in the way of the sync); a group kill for SIGTERM (the walk reaches the group too, and

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"durable/daemon/shim/cgroup"
 	"durable/daemon/shim/proc"
 	"durable/daemon/shim/protocol"
 )
@@ -65,6 +66,7 @@ type holder struct {
 	stopping bool
 	killAt   time.Time // when stopping turns into killing
 	kills    int       // how often that was tried
+	again    time.Time // when it is to be tried again at the earliest: the kernel is at it
 }
 
 // await waits, as a spare, for a folder; empty: none comes. What needs no folder is done before that, and no folder is held meanwhile.
@@ -128,6 +130,7 @@ func (h *holder) notRun(err error) error {
 	h.exit.Error, h.exit.Ended, h.exit.Code = err.Error(), time.Now(), -1
 	// A disk that is full must not make this one wait: the refusal says it too.
 	_ = protocol.Write(here, protocol.FileExit, h.exit.Append(), true)
+	_ = cgroup.Remove(h.spec.Group, 0)
 	return err
 }
 
@@ -173,7 +176,7 @@ func (h *holder) writeStarted() error {
 	s := protocol.Started{
 		Version: protocol.Version, Nonce: h.spec.Nonce, Boot: proc.BootID(),
 		Holder: protocol.Process{PID: pid, Start: proc.Start(pid)}, Time: time.Now(), Marks: protocol.Marks(h.spec.Env),
-		Stdin: h.spec.Stdin, Grace: h.spec.Grace, KeepChildren: h.spec.KeepChildren,
+		Stdin: h.spec.Stdin, Grace: h.spec.Grace, KeepChildren: h.spec.KeepChildren, Group: h.spec.Group,
 	}
 	return protocol.Create(here, protocol.FileStarted, s.Append())
 }

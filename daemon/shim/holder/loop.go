@@ -34,6 +34,7 @@ func (h *holder) loop() {
 		next, done := h.step(time.Now())
 		if done {
 			h.logs.finish()
+			h.tree.leave(h.spec.KeepChildren)
 			return
 		}
 		if next > 0 {
@@ -101,7 +102,14 @@ func (h *holder) end(now time.Time) time.Duration {
 	if wait := h.killAt.Sub(now); wait > 0 {
 		return wait
 	}
-	h.tree.kill(h.kills > 0)
+	if wait := h.again.Sub(now); wait > 0 {
+		return wait
+	}
+	underWay := h.tree.kill(h.kills)
 	h.kills++
-	return min(killPause<<min(h.kills/8, 10), killPauseMax)
+	next := min(killPause<<min(h.kills/8, 10), killPauseMax)
+	if underWay {
+		h.again = now.Add(next)
+	}
+	return next
 }

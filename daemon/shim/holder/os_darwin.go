@@ -3,11 +3,13 @@ package holder
 import (
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"durable/daemon/shim/proc"
+	"durable/daemon/shim/protocol"
 )
 
 // holdOff handles the signals that would end or stop us: what is handled is back in its default state in the program.
@@ -21,6 +23,12 @@ const treePoll = 200 * time.Millisecond
 
 // becomeSubreaper: there is no such thing here. What has left the program's process group and lost its parent is lost to us.
 func becomeSubreaper() {}
+
+// openGroup: there are no control groups.
+func openGroup(protocol.Group) (protocol.Group, *os.File) { return protocol.Group{}, nil }
+
+// into does nothing.
+func into(*syscall.SysProcAttr, *os.File) bool { return false }
 
 // left reports whether the tree still has processes, of which none is a child of ours.
 func (t *tree) left() bool {

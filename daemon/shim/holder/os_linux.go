@@ -3,10 +3,14 @@ package holder
 import (
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"durable/daemon/shim/cgroup"
+	"durable/daemon/shim/protocol"
 )
 
 // holdOff ignores the signals that would end us. The runtime knows nothing of it: it has a handler for each, so it thinks, and
@@ -37,6 +41,24 @@ const treePoll time.Duration = 0
 
 // becomeSubreaper makes what leaves the program's tree ours: a double fork leads to us, not to process 1.
 func becomeSubreaper() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// openGroup opens the control group that the program is to run in. Where there is none, it runs in ours.
+func openGroup(g protocol.Group) (protocol.Group, *os.File) {
+	dir, err := cgroup.Open(g)
+	if err != nil {
+		return protocol.Group{}, nil
+	}
+	return g, dir
+}
+
+// into has a process start in that control group; nil: in ours. It reports whether there is one.
+func into(attr *syscall.SysProcAttr, group *os.File) bool {
+	attr.UseCgroupFD = group != nil
+	if attr.UseCgroupFD {
+		attr.CgroupFD = int(group.Fd())
+	}
+	return attr.UseCgroupFD
+}
 
 // left reports whether the tree still has processes, of which none is a child of ours.
 func (t *tree) left() bool { return false }

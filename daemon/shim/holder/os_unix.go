@@ -116,12 +116,15 @@ func (h *holder) hangUp(last []byte) {
 type files struct {
 	std  [3]*os.File
 	feed *os.File // the other end of its input, if we feed it
+	// group is the folder of the control group to run it in; nil: none.
+	group *os.File
 }
 
 func (f *files) close() {
 	for _, s := range f.std {
 		_ = s.Close()
 	}
+	_ = f.group.Close() // also where it is nil
 }
 
 func (h *holder) open() (*files, error) {
@@ -134,6 +137,7 @@ func (h *holder) open() (*files, error) {
 		}
 		f.std[1+i] = out
 	}
+	h.spec.Group, f.group = openGroup(h.spec.Group)
 	return f, f.openStdin(h.spec.Stdin)
 }
 

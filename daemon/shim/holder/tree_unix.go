@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"durable/daemon/shim/cgroup"
 	"durable/daemon/shim/proc"
 	"durable/daemon/shim/protocol"
 )
@@ -20,6 +21,7 @@ import (
 type tree struct {
 	child protocol.Process
 	gone  bool // the program was reaped: its number may be somebody else's
+	group protocol.Group
 }
 
 // startTree runs the program, as the leader of a session of its own. The error says what was wrong with what.
@@ -36,7 +38,7 @@ func startTree(spec *protocol.Spec, f *files, _ *signals) (*tree, error) {
 	var pid int
 	var err error
 	if spec.Nice == 0 {
-		pid, err = fork(spec, attr)
+		pid, err = fork(spec, attr, f.group)
 	} else {
 		forked := make(chan struct{})
 		go func() { // on a thread that ends with it: the niceness of a thread cannot be taken back
@@ -46,17 +48,23 @@ func startTree(spec *protocol.Spec, f *files, _ *signals) (*tree, error) {
 				err = errors.New("nice " + strconv.Itoa(spec.Nice) + ": " + err.Error())
 				return
 			}
-			pid, err = fork(spec, attr)
+			pid, err = fork(spec, attr, f.group)
 		}()
 		<-forked
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &tree{child: protocol.Process{PID: pid, Start: proc.Start(pid)}}, nil
+	return &tree{child: protocol.Process{PID: pid, Start: proc.Start(pid)}, group: spec.Group}, nil
 }
 
-func fork(spec *protocol.Spec, attr *syscall.ProcAttr) (int, error) {
+func fork(spec *protocol.Spec, attr *syscall.ProcAttr, group *os.File) (int, error) {
+	if into(attr.Sys, group) {
+		if pid, err := syscall.ForkExec(spec.Path, spec.Args, attr); err == nil {
+			return pid, nil
+		}
+		into(attr.Sys, nil) // a group that takes nobody is no reason not to run it; whatever else it was comes again
+	}
 	pid, err := syscall.ForkExec(spec.Path, spec.Args, attr)
 	if err != nil {
 		err = &os.PathError{Op: "exec", Path: spec.Path, Err: err}
@@ -111,7 +119,7 @@ func describe(e *protocol.Exit, ws unix.WaitStatus, ru *unix.Rusage) {
 	}
 }
 
-func (t *tree) all() proc.Tree { return proc.Tree{Root: os.Getpid()} }
+func (t *tree) all() proc.Tree { return proc.Tree{Root: os.Getpid(), Group: t.group} }
 
 // terminate asks each process to leave, once: many programs take a second SIGTERM for impatience. One that was
 // stopped could not obey.
@@ -124,18 +132,39 @@ func (t *tree) terminate() {
 // killRounds is how often in a row a tree is looked through that forks while it is killed.
 const killRounds = 8
 
-// kill ends each process. It is called until none is left. The program's group is often all there is: a look at every process of
-// the machine comes only after that.
-func (t *tree) kill(again bool) {
+// walkAfter is how often in a row a control group is killed before its tree is looked through all the same: one process that cannot die
+// does not save those that have left the group.
+const walkAfter = 16
+
+// kill ends each process. It is called until none is left; times is how often it was. The program's group is often all there
+// is: a look at every process of the machine comes only after that. It reports whether the kernel ends them all.
+func (t *tree) kill(times int) (underWay bool) {
+	grouped := cgroup.Kill(t.group) == nil
+	if grouped && (times == 0 || times%walkAfter != 0 && cgroup.Populated(t.group)) {
+		return true
+	}
 	if !t.gone {
 		proc.KillGroup(t.child.PID, unix.SIGKILL)
-		if !again {
-			return
+		if times == 0 {
+			return false
 		}
 	}
 	for range killRounds {
 		if n, err := t.all().Signal(unix.SIGKILL); n == 0 || err != nil {
-			return
+			return false
 		}
 	}
+	return false
+}
+
+// leavePatience is how long the kernel may take to see that a group is empty whose processes have all ended.
+const leavePatience = 100 * time.Millisecond
+
+// leave removes the control group. What the program may leave behind keeps it, for the daemon to remove.
+func (t *tree) leave(kept bool) {
+	patience := leavePatience
+	if kept {
+		patience = 0
+	}
+	_ = cgroup.Remove(t.group, patience)
 }

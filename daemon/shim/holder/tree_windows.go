@@ -90,7 +90,7 @@ func (t *tree) others() []uint32 {
 func (t *tree) terminate() {}
 
 // kill ends each process of the job but ourselves, as long as it is in it.
-func (t *tree) kill(bool) {
+func (t *tree) kill(int) (underWay bool) {
 	for _, pid := range t.others() {
 		p, err := windows.OpenProcess(windows.PROCESS_TERMINATE|windows.PROCESS_QUERY_LIMITED_INFORMATION, false, pid)
 		if err != nil {
@@ -101,6 +101,7 @@ func (t *tree) kill(bool) {
 		}
 		_ = windows.CloseHandle(p)
 	}
+	return false
 }
 
 func (t *tree) has(pid uint32) bool {
@@ -111,3 +112,6 @@ func (t *tree) has(pid uint32) bool {
 	}
 	return false
 }
+
+// leave has nothing to remove: the job goes with its last process.
+func (t *tree) leave(bool) {}

@@ -9,8 +9,11 @@
 // processes can share) has to be trusted alone. Nothing ever signals a number of 1 or less, the caller, or one of the caller's
 // ancestors.
 //
+// Many processes are pinned before the second look, which is one for all of them.
+//
 // A tree has a root, whose descendants it is (the holder is a subreaper, so that nothing can leave it), or, without a holder,
-// it is what has the marks of the attempt in its environment, the program, and the descendants of those. Rejected: the process
+// it is what has the marks of the attempt in its environment, the program, and the descendants of those. Where the program was started
+// in a control group (package cgroup), what is in that is of the tree too. Rejected: the process
 // group (setsid leaves it), a pidfd of each process (a thousand descriptors that tell no more than one).
 //
 // The identity of a boot is the kernel's boot ID and when process 1 started: containers of one machine share the first.
@@ -28,4 +31,6 @@ type Tree struct {
 	Root  int
 	Child Process
 	Marks []string
+	// Group is a control group whose processes are of the tree besides, unless the caller is one of them; zero: there is none.
+	Group protocol.Group
 }

@@ -2,10 +2,13 @@ package proc
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"durable/daemon/shim/cgroup"
 )
 
 // BootID returns the identity of this boot of the machine, or of the container.
@@ -128,12 +131,16 @@ type scan struct {
 	stats  map[int]stat
 	belong map[int]bool
 	own    map[int]bool
+	group  map[int]bool // what is in the control group
 }
 
 // scan begins a look. The caller and its ancestors are never of a tree, and neither is what descends from the caller
 // only: a daemon that was started from inside a task has the marks of that.
 func (t Tree) scan() *scan {
-	s := &scan{t, map[int]stat{}, map[int]bool{}, map[int]bool{}}
+	s := &scan{t, map[int]stat{}, map[int]bool{}, map[int]bool{}, map[int]bool{}}
+	for _, pid := range cgroup.PIDs(t.Group) {
+		s.group[pid] = true
+	}
 	for pid := os.Getpid(); pid > 1 && !s.own[pid]; {
 		s.own[pid] = true
 		st, _ := s.look(pid)
@@ -171,7 +178,7 @@ func (s *scan) member(pid int) bool {
 			break
 		}
 		way = append(way, pid)
-		if s.t.Root != 0 && st.parent == s.t.Root || s.t.Root == 0 && s.origin(pid, st) {
+		if s.group[pid] || s.t.Root != 0 && st.parent == s.t.Root || s.t.Root == 0 && s.origin(pid, st) {
 			found = true
 			break
 		}
@@ -207,35 +214,48 @@ func (t Tree) Members() ([]Process, error) {
 // Signal sends sigs to each process of the tree, one after the other, and returns how many live.
 func (t Tree) Signal(sigs ...unix.Signal) (int, error) {
 	members, err := t.Members()
-	for _, p := range members {
-		t.signal(p, sigs)
+	for some := range slices.Chunk(members, pinned) {
+		t.signal(some, sigs)
 	}
 	return len(members), err
 }
 
-// signal pins p, looks whether it is still one of ours, and only then signals it.
-func (t Tree) signal(p Process, sigs []unix.Signal) {
-	if p.PID <= 1 {
-		return
+// pinned is how many processes are pinned at a time: each takes a descriptor.
+const pinned = 64
+
+// signal pins processes, looks which of them are still ours, and only then signals those.
+func (t Tree) signal(members []Process, sigs []unix.Signal) {
+	fds := make(map[int]int, len(members))
+	for _, p := range members {
+		if p.PID <= 1 {
+			continue
+		}
+		fd, err := unix.PidfdOpen(p.PID, 0)
+		switch {
+		case err == nil:
+			fds[p.PID] = fd
+		case err == unix.ENOSYS || err == unix.EPERM || err == unix.EMFILE: // before Linux 5.3, or a sandbox
+			t.signalNumber(p, sigs)
+		}
 	}
-	fd, err := unix.PidfdOpen(p.PID, 0)
-	if err == unix.ENOSYS || err == unix.EPERM { // before Linux 5.3, or a sandbox: the window is as small as it gets
-		if st, ok := look(p.PID); ok && st.start == p.Start && t.scan().member(p.PID) {
+	again := t.scan()
+	for pid, fd := range fds {
+		if again.member(pid) {
 			for _, sig := range sigs {
-				_ = unix.Kill(p.PID, sig)
+				_ = unix.PidfdSendSignal(fd, sig, nil, 0)
 			}
 		}
-		return
+		_ = unix.Close(fd)
 	}
-	if err != nil {
-		return
-	}
-	if t.scan().member(p.PID) {
+}
+
+// signalNumber signals a process that cannot be pinned: the window is as small as it gets.
+func (t Tree) signalNumber(p Process, sigs []unix.Signal) {
+	if st, ok := look(p.PID); ok && st.start == p.Start && t.scan().member(p.PID) {
 		for _, sig := range sigs {
-			_ = unix.PidfdSendSignal(fd, sig, nil, 0)
+			_ = unix.Kill(p.PID, sig)
 		}
 	}
-	_ = unix.Close(fd)
 }
 
 // KillGroup signals a process group whose leader the caller has not reaped yet.

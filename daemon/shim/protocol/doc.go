@@ -28,6 +28,12 @@
 // A line each, all of which may be said again: "stdin" (there is more input, or its end), "stop MILLISECONDS" (end the whole
 // tree, by force after that time; of several the earliest counts). A holder ignores what it does not know.
 //
+// # The control group
+//
+// A spec can name one, which the daemon has made: the holder starts the program in it, and not itself, says so in "started", and removes it
+// when the tree is gone. Both fields are optional. A holder that does not know them starts the program without, a daemon
+// that does not know them has the tree as it has it without: what a group says of a tree comes on top of that, never instead.
+//
 // # The start
 //
 // The daemon starts the holder with the folder as its argument, or with [ArgSpare], and gives it the folder later. It writes a Spec to its standard input and closes that. The

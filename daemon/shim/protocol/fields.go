@@ -45,6 +45,14 @@ func (f fields) int(name string) int {
 
 func (f fields) process() Process { return Process{f.int("pid"), f.text("start")} }
 
+// group is optional: builds before it, and systems without, write none.
+func (f fields) group() Group { return Group{f.text("cgroup"), f.number("cgroup_id")} }
+
+func (o *object) group(g Group) {
+	o.text("cgroup", g.Path)
+	o.number("cgroup_id", g.ID)
+}
+
 // instant sets err for a time that is none.
 func (f fields) instant(name string, err *error) time.Time {
 	s := f.text(name)

@@ -66,8 +66,16 @@ type Spec struct {
 	Grace time.Duration
 	// KeepChildren: leave alone what the program leaves behind.
 	KeepChildren bool
+	// Group is where the program is to run; zero: nowhere in particular. One that is not there is no reason not to run it.
+	Group Group
 	// Pause is one of the Pause points, for tests: the holder sends itself a SIGSTOP there.
 	Pause string
+}
+
+// Group names a control group: ID is the kernel's number of it, which no other has in the same boot. See package cgroup.
+type Group struct {
+	Path string
+	ID   int64
 }
 
 // Process names a process in a way that survives the reuse of its number: Start is when it began, in a form of
@@ -90,6 +98,8 @@ type Started struct {
 	Stdin        string
 	Grace        time.Duration
 	KeepChildren bool
+	// Group is where the program was to run. What it has is not all of the tree: a process can leave it, if it may.
+	Group Group
 }
 
 // Child is the file "child": the program.
@@ -176,6 +186,7 @@ func (s *Spec) Append() []byte {
 	o.number("log_limit", s.LogLimit)
 	o.number("grace_ns", int64(s.Grace))
 	o.flag("keep_children", s.KeepChildren)
+	o.group(s.Group)
 	o.text("pause", s.Pause)
 	return o.line()
 }
@@ -187,6 +198,7 @@ func ParseSpec(data []byte) (Spec, error) {
 		Version: f.int("version"), Nonce: f.text("nonce"), Args: f.list("args"), Path: f.text("path"), Dir: f.text("dir"),
 		Env: f.list("env"), Nice: f.int("nice"), Stdin: f.text("stdin"), LogLimit: f.number("log_limit"),
 		Grace: time.Duration(f.number("grace_ns")), KeepChildren: f.flag("keep_children"), Pause: f.text("pause"),
+		Group: f.group(),
 	}
 	if err == nil && (len(s.Args) == 0 || s.Path == "") {
 		err = ErrCorrupt
@@ -207,6 +219,7 @@ func (s *Started) Append() []byte {
 	o.text("stdin", s.Stdin)
 	o.number("grace_ns", int64(s.Grace))
 	o.flag("keep_children", s.KeepChildren)
+	o.group(s.Group)
 	return o.line()
 }
 
@@ -216,6 +229,7 @@ func ParseStarted(data []byte) (Started, error) {
 	s := Started{
 		Version: f.int("version"), Nonce: f.text("nonce"), Boot: f.text("boot"), Holder: f.process(), Time: f.instant("time", &err),
 		Marks: f.list("marks"), Stdin: f.text("stdin"), Grace: time.Duration(f.number("grace_ns")), KeepChildren: f.flag("keep_children"),
+		Group: f.group(),
 	}
 	if err == nil && (s.Boot == "" || s.Holder.PID <= 1) {
 		err = ErrCorrupt

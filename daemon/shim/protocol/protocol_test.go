@@ -19,9 +19,11 @@ var (
 	spec   = Spec{
 		Version: 1, Nonce: "n", Args: []string{"a", "", "b\xff\x00\n\"\\\u2028ü"}, Path: "/p", Dir: "/d", Env: []string{"A=b=c", "E="}, Nice: -5,
 		Stdin: StdinOpen, LogLimit: 1 << 40, Grace: 90 * time.Second, KeepChildren: true, Pause: PauseExit,
+		Group: Group{"/sys/g", 1 << 40},
 	}
 	started = Started{
 		Version: 1, Nonce: "n", Boot: "b/1", Holder: Process{7, "99"}, Time: moment, Marks: []string{"A=1", "B=2"}, Stdin: "/f", Grace: 1, KeepChildren: true,
+		Group: Group{"/sys/g", 7},
 	}
 	child = Child{1, Process{8, "100"}}
 	exit  = Exit{
@@ -73,7 +75,7 @@ func TestRoundTrip(t *testing.T) {
 // TestFormat holds version 1 of the files: holders and daemons of several builds read them.
 func TestFormat(t *testing.T) {
 	for want, got := range map[string][]byte{
-		`{"version":1,"nonce":"n","boot":"b/1","pid":7,"start":"99","time":"2026-11-24T12:30:00.123456789Z","marks":["A=1","B=2"],"stdin":"/f","grace_ns":1,"keep_children":true}`: started.Append(),
+		`{"version":1,"nonce":"n","boot":"b/1","pid":7,"start":"99","time":"2026-11-24T12:30:00.123456789Z","marks":["A=1","B=2"],"stdin":"/f","grace_ns":1,"keep_children":true,"cgroup":"/sys/g","cgroup_id":7}`: started.Append(),
 		`{"version":1,"pid":8,"start":"100"}`: child.Append(),
 		`{"version":1,"code":-1,"signal":"SIGSEGV","core_dumped":true,"stopped":true,"started":"2026-11-24T12:30:00.123456789Z","ended":"2026-11-24T12:30:00.12345679Z","user_ns":3,"system_ns":4,"max_rss":5}`: exit.Append(),
 	} {

@@ -21,6 +21,7 @@ func Exercise(t *testing.T, open Opener) {
 		"Order":        testOrder,
 		"Reopen":       testReopen,
 		"Queue":        testQueue,
+		"CreateAs":     testCreateAs,
 		"Due":          testDue,
 		"Asking":       testAsking,
 		"EndedBefore":  testEndedBefore,

@@ -13,6 +13,76 @@ import (
 	"durable/ipc/task"
 )
 
+// testCreateAs holds a task that is made and changed in one go against one that is made and then changed.
+func testCreateAs(t *testing.T, open Opener) {
+	b := start(t, open, store.Options{})
+	begin := func(r *store.Record) error {
+		r.Task.Status, r.Task.Phase, r.Task.Attempt = task.StatusRunning, task.PhaseStarting, 1
+		r.Nonce, r.Survives = "n", true
+		return nil
+	}
+	fresh := func() store.Record {
+		rec := Pending("noop")
+		rec.Task.Params = bytes.Repeat([]byte("1"), 2000) // apart
+		return rec
+	}
+	two := fresh()
+	b.update(func(tx *store.Tx) error {
+		if err := tx.PutKey("two", store.KeyEntry{}, &two); err != nil {
+			return err
+		}
+		if err := tx.Create(&two); err != nil {
+			return err
+		}
+		_ = begin(&two)
+		return tx.Put(&two, task.EventStarted)
+	})
+	one := fresh()
+	b.update(func(tx *store.Tx) error {
+		if err := tx.PutKey("one", store.KeyEntry{}, &one); err != nil {
+			return err
+		}
+		return tx.CreateAs(&one, task.EventStarted, begin)
+	})
+	bare := func(r store.Record) store.Record { // without its names
+		r.Task.ID, r.Task.RootID, r.Task.Number, r.Keys = "", "", 0, nil
+		r.Task.CreatedAt, r.Task.UpdatedAt = time.Time{}, time.Time{}
+		return r
+	}
+	if diff := cmp.Diff(bare(b.task(two.Task.ID)), bare(b.task(one.Task.ID))); diff != "" {
+		t.Errorf("(-made, then changed +at once):\n%s", diff)
+	}
+	if diff := cmp.Diff(b.task(one.Task.ID), one); diff != "" {
+		t.Errorf("not as it is read (-want +got):\n%s", diff)
+	}
+	var spoiled store.Record
+	refusal := errors.New("no")
+	err := b.Update(t.Context(), store.Essential, func(tx *store.Tx) error {
+		spoiled = Pending("noop")
+		return tx.CreateAs(&spoiled, task.EventStarted, func(*store.Record) error { return refusal })
+	})
+	if !errors.Is(err, refusal) {
+		t.Errorf("refused: %v", err)
+	}
+	b.view(func(tx *store.Tx) error {
+		counts, _ := tx.Counts()
+		ready, _ := tx.ReadyCount()
+		ids, _ := tx.ByStatus(task.StatusRunning, 9)
+		if counts[task.StatusRunning] != 2 || counts[task.StatusPending] != 0 || ready != 0 || len(ids) != 2 {
+			t.Errorf("counts %v, %d ready, running %v", counts, ready, ids)
+		}
+		events, err := tx.Events(task.CursorStart, 9)
+		var said []string
+		for _, ev := range events {
+			said = append(said, string(ev.Type)+" "+string(ev.Task.Phase))
+		}
+		if diff := cmp.Diff([]string{"submitted queued", "started starting", "submitted queued", "started starting"}, said); diff != "" {
+			t.Errorf("journal (-want +got):\n%s", diff)
+		}
+		return err
+	})
+}
+
 func testQueue(t *testing.T, open Opener) {
 	b := start(t, open, store.Options{})
 	var ids []task.ID

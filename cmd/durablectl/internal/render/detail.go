@@ -153,7 +153,7 @@ func reasons(reason string) string {
 func (s Screen) progress(t task.Task) string {
 	p := t.Progress
 	parts := report(t.Status, p)
-	if percent, ok := p.Percent(); ok && (p.Done > 0 || len(parts) > 0) {
+	if percent, ok := percentOf(t.Status, p); ok && (p.Done > 0 || len(parts) > 0) {
 		head := Percent(p)
 		if s.Terminal() && !t.Status.Terminal() {
 			head = Bar(percent, 20) + " " + head

@@ -94,6 +94,16 @@ func Percent(p task.Progress) string {
 	return ""
 }
 
+// percentOf is how far p is. What has completed is not half done, whatever it said last (a program that ends well need not say that): then
+// there is no figure.
+func percentOf(status task.Status, p task.Progress) (float64, bool) {
+	percent, known := p.Percent()
+	if status == task.StatusCompleted && percent < 100 {
+		return 0, false
+	}
+	return percent, known
+}
+
 // eighths are the characters that fill a column by eighths.
 const eighths = " ▏▎▍▌▋▊▉"
 

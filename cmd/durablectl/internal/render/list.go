@@ -69,13 +69,13 @@ func (s Screen) stateCell(t task.Task) Cell {
 
 // progressCell is a bar where there is room, else a percentage, else a count.
 func (s Screen) progressCell(t task.Task) string {
-	percent, known := t.Progress.Percent()
+	percent, known := percentOf(t.Status, t.Progress)
 	switch {
 	case known && t.Status == task.StatusRunning && s.Width >= barFrom:
 		return fmt.Sprintf("%s %4s", Bar(percent, 10), Percent(t.Progress))
 	case known:
 		return Percent(t.Progress)
-	case t.Progress.Done > 0:
+	case t.Progress.Done > 0 && t.Progress.Total == nil:
 		return amount(t.Progress)
 	}
 	return ""

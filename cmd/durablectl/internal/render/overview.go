@@ -29,7 +29,7 @@ func Lives(l task.Lives, install string) string {
 	case task.LivesService:
 		return "service (starts at boot)"
 	case task.LivesUntilLogout:
-		return "until logout"
+		return "until logout" + prefixed(": ", install)
 	case task.LivesUntilReboot:
 		return "until reboot" + prefixed(": ", install)
 	case task.LivesForeground:

@@ -71,8 +71,8 @@ func (c *Changes) Line(s Screen, at time.Time, t task.Summary) (string, bool) {
 	}
 	c.last, c.at, c.percent = t, at, percent
 	parts := []string{fmt.Sprintf("%s %d %s", s.time(at), t.Number, State(t.Status, t.Phase, t.Outcome))}
-	if percent := Percent(t.Progress); percent != "" {
-		parts[0] += " " + percent
+	if _, known := percentOf(t.Status, t.Progress); known {
+		parts[0] += " " + Percent(t.Progress)
 	}
 	if t.Attempt > 1 && state {
 		parts = append(parts, fmt.Sprintf("attempt %d", t.Attempt))

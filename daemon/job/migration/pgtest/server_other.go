@@ -5,6 +5,7 @@ package pgtest
 import (
 	"os"
 	"testing"
+	"time"
 )
 
 // Password is that of the user postgres over loopback.
@@ -59,3 +60,6 @@ func (*Server) Exec(testing.TB, string, ...string) {}
 
 // Query is never called.
 func (*Server) Query(testing.TB, string, string) string { return "" }
+
+// WatchCPU is never called.
+func (*Server) WatchCPU() func() time.Duration { return nil }

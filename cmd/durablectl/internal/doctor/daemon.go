@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"durable/daemon/config"
+	"durable/ipc/socket"
+	"durable/ipc/task"
+)
+
+// daemon: whether it runs, of which version, and what it warns of itself.
+func (v *visit) daemon(context.Context) []Finding {
+	if v.info == nil {
+		return one(v.notRunning())
+	}
+	var found []Finding
+	if v.info.Version != task.Version() {
+		found = append(found, warning("durablectl restart", "it runs version %s, durablectl is %s", v.info.Version, task.Version()))
+	}
+	if v.info.Draining {
+		found = append(found, warning("durablectl restart", "it starts no tasks: it is being drained"))
+	}
+	for _, text := range v.info.Warnings {
+		what, remedy, _ := strings.Cut(text, ": ")
+		found = append(found, warning(remedy, "%s", what))
+	}
+	if len(found) == 0 {
+		return one(ok("runs, process %d, version %s", v.info.PID, v.info.Version))
+	}
+	return found
+}
+
+func (v *visit) notRunning() Finding {
+	e := task.AsError(v.absent)
+	if e.Code != task.Unavailable {
+		return failed(v.absent, "")
+	}
+	if _, err := os.Stat(v.Paths.Stopped); err == nil {
+		return warning("durablectl restart", "it was stopped on purpose, and does not start by itself")
+	}
+	return ok("does not run; the first task starts it (durablectl run -- true, or a tool call of an assistant)")
+}
+
+// service: whether the daemon is there after a reboot.
+func (v *visit) service(ctx context.Context) []Finding {
+	switch {
+	case v.Paths.Home:
+		return one(ok("none: %s is set, and such a daemon is started as needed", socket.EnvHome))
+	case v.Service == nil:
+		return one(ok("this system has no service manager that durable knows"))
+	}
+	s, err := v.Service(ctx)
+	if err != nil {
+		return one(failed(err, "durablectl service status"))
+	}
+	name := "a service of " + s.Manager
+	switch {
+	case s.Manager == "":
+		return one(ok("this system has no service manager that durable knows"))
+	case !s.Installed:
+		return one(warning("durablectl service install", "not installed: after a reboot nothing goes on until somebody asks"))
+	case !s.Running:
+		return one(failure("durablectl service start", "%s, installed, but it does not run", name))
+	case s.Version != "" && s.Version != task.Version():
+		return one(warning("durablectl service upgrade", "%s, version %s; durablectl is %s", name, s.Version, task.Version()))
+	case !s.Lingers:
+		return one(warning("loginctl enable-linger", "%s, but it ends with your last login", name))
+	case !s.AtBoot:
+		return one(warning("durablectl service install", "%s, but it does not start by itself", name))
+	}
+	return one(ok("%s, starts at boot", name))
+}
+
+// socket: that it is ours, and nobody else may come in.
+func (v *visit) socket(context.Context) []Finding {
+	path := v.Paths.Socket
+	if err := v.Paths.Check(); err != nil {
+		return one(failed(err, ""))
+	}
+	if runtime.GOOS == "windows" {
+		return one(ok("%s", path)) // its owner is checked at every dial
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return one(ok("none yet, at %s", path))
+	case err != nil:
+		return one(failed(err, "ls -l "+path))
+	case info.Mode().Type() != fs.ModeSocket:
+		return one(failure("move it away", "%s is no socket", path))
+	case v.info == nil && task.AsError(v.absent).Code == task.PermissionDenied:
+		return one(failed(v.absent, ""))
+	case v.info == nil:
+		return one(ok("%s, left by a daemon that is gone; the next one takes it over", path))
+	}
+	return one(private(path, info, v.Paths.System))
+}
+
+// private wants the mode that the daemon gives its socket, and an owner to trust.
+func private(path string, info fs.FileInfo, system bool) Finding {
+	open := info.Mode().Perm() & 0o077
+	if system {
+		open = info.Mode().Perm() & 0o007
+	}
+	if open != 0 {
+		return failure("chmod go= "+path, "%s has mode %04o: others may come in", path, info.Mode().Perm())
+	}
+	if owner, known := ownerOf(info); known && owner != os.Geteuid() && owner != 0 && !system {
+		return failure("remove it, and find out who made it", "%s belongs to the user with the number %d", path, owner)
+	}
+	return ok("%s, mode %04o", path, info.Mode().Perm())
+}
+
+// config: that the daemon can read its configuration.
+func (v *visit) config(context.Context) []Finding {
+	path := v.Paths.Config
+	if v.info != nil && v.info.Paths.Config != "" {
+		path = v.info.Paths.Config
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrPermission) && v.Paths.System {
+		return one(ok("%s is the system service's to read", path))
+	}
+	_, err := config.Load(path)
+	if err != nil {
+		return one(failed(err, "edit "+path+", then durablectl reload"))
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return one(ok("none at %s: the defaults are in force", path))
+	}
+	return one(ok("%s", path))
+}

@@ -1,0 +1,50 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"os/user"
+	"strconv"
+
+	"durable/ipc/task"
+)
+
+// The numbers that macOS keeps for the users of services.
+const leastID, mostID = 200, 400
+
+// makeAccount makes the user and the group of the system's service, unless they are there. They stay at an uninstall: a number that
+// another user gets later would own what was left.
+func makeAccount(ctx context.Context, say func(string, ...any)) error {
+	if _, err := user.Lookup(launchdUser); err == nil {
+		return nil
+	}
+	id := ""
+	for n := leastID; n < mostID && id == ""; n++ {
+		if _, err := user.LookupId(strconv.Itoa(n)); err == nil {
+			continue
+		}
+		if _, err := user.LookupGroupId(strconv.Itoa(n)); err != nil {
+			id = strconv.Itoa(n)
+		}
+	}
+	if id == "" {
+		return task.Errorf(task.ResourceExhausted, "make the user %s: no number below %d is free", launchdUser, mostID)
+	}
+	group, account := "/Groups/"+launchdUser, "/Users/"+launchdUser
+	for _, args := range [][]string{
+		{group}, {group, "PrimaryGroupID", id}, {group, "RealName", "durable"},
+		{account}, {account, "UniqueID", id}, {account, "PrimaryGroupID", id}, {account, "RealName", "durable"},
+		{account, "UserShell", "/usr/bin/false"}, {account, "NFSHomeDirectory", "/var/lib/durable"}, {account, "IsHidden", "1"},
+	} {
+		if _, err := run(ctx, "dscl", append([]string{".", "-create"}, args...)...); err != nil {
+			return task.Errorf(task.FailedPrecondition, "make the user %s: %w", launchdUser, err)
+		}
+	}
+	for _, dir := range []string{"/var/lib/durable", "/var/run/durable"} {
+		if _, err := run(ctx, "install", "-d", "-o", launchdUser, "-g", launchdUser, "-m", "0750", dir); err != nil {
+			return fmt.Errorf("make %s: %w", dir, err)
+		}
+	}
+	say("made the user %s: jobs run as it, and members of its group may use the service", launchdUser)
+	return nil
+}

@@ -1,0 +1,211 @@
+package install
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/semver"
+
+	"durable/ipc/task"
+)
+
+// Result is what an install or an upgrade came to.
+type Result struct {
+	Version string `json:"version"`
+	// Before is the version that was in force, empty if there was none.
+	Before string `json:"before,omitempty"`
+	// Changed is false where everything was as it should be already.
+	Changed  bool     `json:"changed"`
+	Programs string   `json:"programs"`
+	Links    []string `json:"links,omitempty"`
+	Status   Status   `json:"status"`
+}
+
+// Install makes the service what opts say, starts it, and returns when its daemon answers. Over an older version it is an upgrade;
+// what is as it should be is left alone. If it fails, what was there before is there again.
+func (s *Service) Install(ctx context.Context) (Result, error) {
+	before, err := s.Status(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := s.allowed("install"); err != nil {
+		return Result{}, err
+	}
+	return s.put(ctx, before)
+}
+
+// Upgrade is Install for a service that is installed already: it keeps how that is set up.
+func (s *Service) Upgrade(ctx context.Context) (Result, error) {
+	before, err := s.installed(ctx, "upgrade")
+	if err != nil {
+		return Result{}, err
+	}
+	s.opts.Socket = s.opts.Socket || before.Socket
+	return s.put(ctx, before)
+}
+
+// installed refuses what needs a service of ours where there is none.
+func (s *Service) installed(ctx context.Context, verb string) (Status, error) {
+	st, err := s.Status(ctx)
+	switch {
+	case err != nil:
+		return st, err
+	case !st.Installed:
+		return st, task.Errorf(task.FailedPrecondition, "the service is not installed").WithHint("durablectl service install%s", s.flag())
+	case st.Package:
+		return st, task.Errorf(task.FailedPrecondition, "the service was installed by a package").
+			WithHint("%s it with the package manager", verb)
+	}
+	return st, s.allowed(verb)
+}
+
+func (s *Service) flag() string {
+	if s.opts.System {
+		return " --system"
+	}
+	return ""
+}
+
+// put does the work of both. First everything is looked at, then done, with a way back from each step.
+func (s *Service) put(ctx context.Context, before Status) (Result, error) {
+	src, err := findSource(ctx, s.opts.From)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := s.manager.check(ctx); err != nil {
+		return Result{}, err
+	}
+	if err := s.mayReplace(ctx, src); err != nil {
+		return Result{}, err
+	}
+	res := Result{Version: src.version, Before: s.home.version()}
+	old := s.home.inForce()
+	var undos undoing
+	if err := s.arrange(ctx, src, before, &undos); err != nil {
+		undos.run()
+		return Result{}, err
+	}
+	res.Links = s.home.link()
+	for _, link := range res.Links {
+		s.opts.Say("linked %s", link)
+	}
+	now := s.home.inForce()
+	res.Changed = old != now || !before.Installed || !before.Running
+	res.Programs = s.home.current()
+	if old != "" && old != now {
+		s.home.prune(now, old)
+	}
+	res.Status, err = s.Status(ctx)
+	return res, err
+}
+
+// arrange takes the steps.
+func (s *Service) arrange(ctx context.Context, src source, before Status, undos *undoing) error {
+	if s.opts.System {
+		if err := makeAccount(ctx, s.opts.Say); err != nil {
+			return err
+		}
+	}
+	old := s.home.inForce()
+	dir, undo, err := s.home.put(src)
+	if err != nil {
+		return err
+	}
+	undos.add(undo)
+	first := s.running(ctx, before)
+	undo, err = s.manager.register(ctx)
+	if err != nil {
+		return err
+	}
+	undos.add(undo)
+	if undo, err = s.home.turn(dir); err != nil {
+		return err
+	}
+	if before.Running && old == dir && before.Socket == s.opts.Socket {
+		return s.answers(ctx, nil)
+	}
+	undos.add(func() { // once the rest is as it was
+		if before.Running {
+			s.opts.Say("the version before is started again")
+			_ = s.manager.restart(context.WithoutCancel(ctx))
+		}
+	})
+	undos.add(undo)
+	if err := s.change(ctx, before, first); err != nil {
+		if !before.Installed {
+			_ = s.manager.stop(context.WithoutCancel(ctx))
+		}
+		return err
+	}
+	return nil
+}
+
+// change has the new daemon take over from the one that runs, whoever started that: programs live on, and jobs go on where they were.
+func (s *Service) change(ctx context.Context, before Status, first *task.Info) error {
+	var err error
+	switch {
+	case before.Running && before.Socket == s.opts.Socket:
+		s.hold(ctx, first)
+		err = s.manager.restart(ctx)
+	case before.Running:
+		if err = s.manager.stop(ctx); err == nil {
+			err = s.manager.start(ctx)
+		}
+	default:
+		if first != nil {
+			if err := s.dismiss(ctx, *first); err != nil {
+				return err
+			}
+		}
+		err = s.manager.start(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return s.answers(ctx, first)
+}
+
+// mayReplace refuses a version that is older than the one in force, and one that cannot read the store.
+func (s *Service) mayReplace(ctx context.Context, src source) error {
+	old := s.home.inForce()
+	if old == "" {
+		return nil
+	}
+	have, want := schemaOf(ctx, s.home.program("durabled")), schemaOf(ctx, s.sourceProgram(src))
+	if want < have {
+		return task.Errorf(task.FailedPrecondition, "durable %s reads stores up to schema %d, and the installed %s has made schema %d of yours: nothing was changed",
+			src.version, want, versionOf(old), have).
+			WithHint("the way back: durablectl service stop%[2]s, move the store's files in %[1]s away (store.db and the marker beside it), "+
+				"DURABLE_HOME=%[1]s durabled restore %[1]s/store.db.schema%[3]d.bak with the older programs, then install again with --downgrade; "+
+				"what was done since that copy is lost", s.paths.State, s.flag(), want)
+	}
+	if !s.opts.Downgrade && older(src.version, versionOf(old)) {
+		return task.Errorf(task.FailedPrecondition, "durable %s is older than the installed %s: nothing was changed", src.version, versionOf(old)).
+			WithHint("--downgrade installs it all the same: it can read the store")
+	}
+	return nil
+}
+
+func (s *Service) sourceProgram(src source) string {
+	return src.dir + string(os.PathSeparator) + exe("durabled")
+}
+
+// older compares releases; what is no release is neither older nor newer.
+func older(version, than string) bool {
+	canonical := func(v string) string { return "v" + strings.TrimPrefix(v, "v") }
+	a, b := canonical(version), canonical(than)
+	return semver.IsValid(a) && semver.IsValid(b) && semver.Compare(a, b) < 0
+}
+
+// schemaOf asks a daemon's program which schema it writes; one that does not know the question writes the first.
+func schemaOf(ctx context.Context, program string) int {
+	out, err := exec.CommandContext(ctx, program, "schema").Output()
+	n, bad := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil || bad != nil {
+		return 1
+	}
+	return n
+}

@@ -1,0 +1,308 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"durable/ipc/localapi"
+	"durable/ipc/socket"
+	"durable/ipc/task"
+)
+
+// fake is a service manager. Its daemon is one in this process.
+type fake struct {
+	t          *testing.T
+	s          *Service
+	registered bool
+	up         bool
+	broken     string // a step that fails
+	did        []string
+	stop       func()
+}
+
+func (f *fake) step(name string) error {
+	f.did = append(f.did, name)
+	if f.broken == name {
+		return errors.New(name + " is broken")
+	}
+	return nil
+}
+
+func (f *fake) name() string { return "fake" }
+func (f *fake) look(_ context.Context, st *Status) error {
+	st.Installed, st.Enabled, st.Running = f.registered, f.registered, f.up
+	return nil
+}
+func (f *fake) check(context.Context) error { return f.step("check") }
+func (f *fake) register(context.Context) (func(), error) {
+	before := f.registered
+	if err := f.step("register"); err != nil {
+		return nil, err
+	}
+	f.registered = true
+	return func() { f.registered = before }, nil
+}
+func (f *fake) unregister(context.Context) error {
+	f.registered = false
+	return f.step("unregister")
+}
+func (f *fake) start(context.Context) error {
+	if err := f.step("start " + f.s.home.version()); err != nil {
+		return err
+	}
+	f.serve()
+	return nil
+}
+func (f *fake) halt() {
+	if f.stop != nil {
+		f.stop()
+		f.stop = nil
+	}
+	f.up = false
+}
+func (f *fake) restart(ctx context.Context) error {
+	f.halt()
+	return f.start(ctx)
+}
+func (f *fake) logs(int, bool) []string { return nil }
+
+type stopper struct{ *fake }
+
+func (s stopper) stop(context.Context) error {
+	err := s.step("stop")
+	s.halt()
+	return err
+}
+
+type daemonStub struct {
+	task.UnimplementedService
+	info task.Info
+}
+
+func (d daemonStub) Info(context.Context) (task.Info, error) { return d.info, nil }
+
+func (f *fake) serve() {
+	l, err := socket.Listen(f.s.paths.Socket)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	server := localapi.New(daemonStub{info: task.Info{PID: len(f.did), Version: f.s.home.version()}}, localapi.Options{}).Server()
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	f.up = true
+	f.stop = func() {
+		_ = server.Close()
+		<-done
+	}
+}
+
+// putPrograms makes a folder of programs that say which version they are, and which schema they write.
+func putPrograms(t *testing.T, version string, schema int) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range programs {
+		script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = schema ] && echo %d || echo durabled version %s\n", schema, version)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// newTest returns a service in folders of the test's own.
+func newTest(t *testing.T) (*Service, *fake) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("left out: the programs of this test are scripts")
+	}
+	dir, err := os.MkdirTemp("/tmp", "durable-install-") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	t.Setenv(socket.EnvHome, "")
+	s := &Service{
+		opts:  Options{Say: t.Logf, System: os.Geteuid() == 0}, // whoever runs the test may do it
+		paths: socket.In(filepath.Join(dir, "state")), home: layout{lib: filepath.Join(dir, "lib"), bin: filepath.Join(dir, "bin")},
+	}
+	f := &fake{t: t, s: s}
+	t.Cleanup(f.halt)
+	s.manager = stopper{f}
+	return s, f
+}
+
+// install is Install without the account of the machine's service.
+func install(t *testing.T, s *Service, from string) (Result, error) {
+	t.Helper()
+	s.opts.From = from
+	before, err := s.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := s.opts.System
+	s.opts.System = false
+	defer func() { s.opts.System = system }()
+	return s.put(t.Context(), before)
+}
+
+// tree lists what is below a folder, with where links lead.
+func tree(t *testing.T, dirs ...string) string {
+	t.Helper()
+	var all []string
+	for _, dir := range dirs {
+		_ = filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+			if err != nil {
+				return nil
+			}
+			target, _ := os.Readlink(path)
+			all = append(all, strings.TrimPrefix(path, filepath.Dir(dir))+" "+target)
+			return nil
+		})
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestInstallUpgradeUninstall(t *testing.T) {
+	s, f := newTest(t)
+	one, two := putPrograms(t, "v1.0.0", 1), putPrograms(t, "v1.1.0", 1)
+	res, err := install(t, s, one)
+	if err != nil || res.Version != "v1.0.0" || !res.Changed || res.Before != "" {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if out, err := run(t.Context(), filepath.Join(s.home.bin, "durablectl")); err != nil || !strings.Contains(out, "v1.0.0") {
+		t.Errorf("by its link: %q, %v", out, err)
+	}
+	f.did = nil
+	if res, err = install(t, s, one); err != nil || res.Changed || slices.Contains(f.did, "start v1.0.0") {
+		t.Errorf("again: %+v, %v; did %v", res, err, f.did)
+	}
+	if res, err = install(t, s, two); err != nil || res.Version != "v1.1.0" || res.Before != "v1.0.0" || s.home.version() != "v1.1.0" {
+		t.Errorf("an upgrade: %+v, %v", res, err)
+	}
+	if names := tree(t, s.home.lib); !strings.Contains(names, "v1.0.0-") {
+		t.Errorf("the way back is gone: %s", names)
+	}
+	if _, err := install(t, s, one); !errors.Is(err, task.FailedPrecondition) || task.AsError(err).Hint == "" {
+		t.Errorf("a downgrade: %v", err)
+	}
+	s.opts.Downgrade = true
+	if res, err = install(t, s, one); err != nil || s.home.version() != "v1.0.0" {
+		t.Errorf("a downgrade that is wanted: %+v, %v", res, err)
+	}
+	if _, err := s.Uninstall(t.Context(), false); err != nil {
+		t.Error(err)
+	}
+	if left := tree(t, s.home.lib); left != "" || f.registered || f.up {
+		t.Errorf("left behind: %s, registered %t, up %t", left, f.registered, f.up)
+	}
+	if _, err := os.Lstat(filepath.Join(s.home.bin, "durablectl")); err == nil {
+		t.Error("the link is still there")
+	}
+}
+
+// TestFailedInstallLeavesNothing, and a failed upgrade what was there, with its daemon up.
+func TestFailedInstallLeavesNothing(t *testing.T) {
+	for _, broken := range []string{"check", "register", "start v1.1.0"} {
+		for _, first := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, first %t", broken, first), func(t *testing.T) {
+				s, f := newTest(t)
+				if !first {
+					if _, err := install(t, s, putPrograms(t, "v1.0.0", 1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				before := tree(t, s.home.lib)
+				f.broken = broken
+				if _, err := install(t, s, putPrograms(t, "v1.1.0", 1)); err == nil {
+					t.Fatal("it did not fail")
+				}
+				after := tree(t, s.home.lib)
+				if first {
+					after = strings.TrimSuffix(after, "/lib ") // an empty folder
+				}
+				if after != before || f.registered == first || f.up == first {
+					t.Errorf("left %q, want %q; registered %t, up %t", after, before, f.registered, f.up)
+				}
+			})
+		}
+	}
+}
+
+// TestOlderSchemaIsRefused: with the way back, and before anything has changed.
+func TestOlderSchemaIsRefused(t *testing.T) {
+	s, f := newTest(t)
+	if _, err := install(t, s, putPrograms(t, "v1.0.0", 2)); err != nil {
+		t.Fatal(err)
+	}
+	s.opts.Downgrade = true
+	f.did = nil
+	_, err := install(t, s, putPrograms(t, "v0.9.0", 1))
+	if !errors.Is(err, task.FailedPrecondition) || !strings.Contains(task.AsError(err).Hint, "store.db.schema1.bak") {
+		t.Errorf("%v, hint %q", err, task.AsError(err).Hint)
+	}
+	if s.home.version() != "v1.0.0" || slices.Contains(f.did, "register") {
+		t.Errorf("version %s, did %v", s.home.version(), f.did)
+	}
+}
+
+func TestSourceIsChecked(t *testing.T) {
+	newTest(t) // skips where there are no scripts
+	none, broken := t.TempDir(), putPrograms(t, "v1", 1)
+	if err := os.WriteFile(filepath.Join(broken, "durabled"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	odd := putPrograms(t, "../../etc", 1)
+	for _, dir := range []string{none, broken, odd} {
+		if _, err := findSource(t.Context(), dir); !errors.Is(err, task.FailedPrecondition) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
+// TestDetachedDaemonLeaves: one that is there already makes room for the service.
+func TestDetachedDaemonLeaves(t *testing.T) {
+	s, _ := newTest(t)
+	if err := os.MkdirAll(s.paths.State, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := socket.Listen(s.paths.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &leaver{l: l, asked: make(chan task.ShutdownRequest, 1)}
+	server := localapi.New(d, localapi.Options{}).Server()
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	go func() {
+		<-d.asked
+		_ = server.Shutdown(context.Background()) // once the answer is out
+	}()
+	if _, err := install(t, s, putPrograms(t, "v1.0.0", 1)); err != nil {
+		t.Error(err)
+	}
+	_ = server.Close()
+	if err := <-done; err == nil {
+		t.Error("it serves on")
+	}
+}
+
+// leaver is a daemon that leaves when asked.
+type leaver struct {
+	task.UnimplementedService
+	l     io.Closer
+	asked chan task.ShutdownRequest
+}
+
+func (*leaver) Info(context.Context) (task.Info, error) { return task.Info{PID: -7}, nil }
+func (d *leaver) Shutdown(_ context.Context, req task.ShutdownRequest) error {
+	d.asked <- req
+	return nil
+}
