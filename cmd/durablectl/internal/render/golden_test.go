@@ -174,7 +174,8 @@ func TestLives(t *testing.T) {
 		want    string
 	}{
 		{task.LivesService, "x", "service (starts at boot)"},
-		{task.LivesUntilLogout, "x", "until logout"},
+		{task.LivesUntilLogout, "x", "until logout: x"},
+		{task.LivesUntilLogout, "", "until logout"},
 		{task.LivesUntilReboot, "durablectl service install", "until reboot: durablectl service install"},
 		{task.LivesUntilReboot, "", "until reboot"},
 		{"for_ever", "", "for_ever"},
