@@ -73,11 +73,11 @@ func TestSIGKILL(t *testing.T) {
 			params, want := crashSetup(t, t.TempDir(), tt.source, tt.destination, tt.mode, tt.old)
 			l := prepare(t, params)
 			checkpoint := filepath.Join(t.TempDir(), "checkpoint")
-			kills := 0
+			kills, tmp := 0, t.TempDir()
 			for attempt, at := range []int{2 + i%5, 9, 11 - i%4} {
 				env := encode(t, childTask{l.task.Params, attempt + 1, at, checkpoint})
 				cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-				cmd.Env = append(os.Environ(), childEnv+"="+string(env))
+				cmd.Env = append(os.Environ(), childEnv+"="+string(env), "TMPDIR="+tmp, "TMP="+tmp) // what a killed one leaves goes with the test
 				out, err := cmd.CombinedOutput()
 				if strings.Contains(string(out), "FAIL") {
 					t.Fatalf("child: %v\n%s", err, out)
