@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"durable/daemon/store"
+	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -42,7 +43,7 @@ func (e *Engine) inherit(ctx context.Context, t task.Task) error {
 		if err := copyFolder(ctx, from, part); err != nil {
 			return err
 		}
-		if err := errors.Join(os.Rename(part, to), store.SyncDir(work)); err != nil {
+		if err := errors.Join(os.Rename(part, to), atomicfile.SyncDir(work)); err != nil {
 			return folderError(err)
 		}
 	}
@@ -146,7 +147,7 @@ func copyFolder(ctx context.Context, from, to string) error {
 	})
 	for _, dir := range folders {
 		if err == nil {
-			err = store.SyncDir(dir)
+			err = atomicfile.SyncDir(dir)
 		}
 	}
 	if err != nil {

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 
+	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -53,46 +52,12 @@ func readApproved(path string) (map[task.Effect]bool, error) {
 }
 
 // writeApproved replaces the file, so that at any time it is the old one or the new one.
-func writeApproved(path string, approved map[task.Effect]bool) (err error) {
+func writeApproved(path string, approved map[task.Effect]bool) error {
 	text, err := json.MarshalIndent(approvedFile{Version: fileVersion, Approved: sorted(approved)}, "", "  ")
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), FileName+".*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(append(text, '\n')); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes the names in it durable; Windows does that by itself.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return atomicfile.Write(path, append(text, '\n'), 0o600)
 }
 
 func sorted(approved map[task.Effect]bool) []task.Effect {

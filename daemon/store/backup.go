@@ -12,6 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -153,7 +154,7 @@ func rewrite(ctx context.Context, from, to string, e edit) (err error) {
 	if err = errors.Join(err, out.Close()); err != nil {
 		return errors.Join(err, os.Remove(to))
 	}
-	return SyncDir(filepath.Dir(to))
+	return atomicfile.SyncDir(filepath.Dir(to))
 }
 
 // copier puts what it is given in chunks.

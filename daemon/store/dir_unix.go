@@ -5,7 +5,6 @@ package store
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"syscall"
 )
 
@@ -20,12 +19,3 @@ func ownerOf(fi fs.FileInfo) (uid int, ok bool) {
 
 func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 func isNotDir(err error) bool   { return errors.Is(err, syscall.ENOTDIR) }
-
-// SyncDir makes the names in dir durable.
-func SyncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}

@@ -12,6 +12,3 @@ func ownerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }
 
 func isReadOnly(err error) bool { return errors.Is(err, windows.ERROR_WRITE_PROTECT) }
 func isNotDir(err error) bool   { return errors.Is(err, windows.ERROR_DIRECTORY) }
-
-// SyncDir: NTFS journals names by itself, and a folder cannot be synced.
-func SyncDir(string) error { return nil }

@@ -6,10 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"durable/ipc/atomicfile"
 )
 
 // keep is how many backups of a file stay.
@@ -19,34 +20,25 @@ const keep = 3
 const backupTime = "20060102T150405.000000000Z"
 
 // replace puts text in the place of a file that holds before; nil: that is not there.
-func replace(path string, before, text []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func replace(path string, before, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return wrap(err)
 	}
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".durable-*")
+	f, err := atomicfile.Create(path)
 	if err != nil {
 		return wrap(err)
 	}
-	defer func() {
-		if err != nil {
-			_ = tmp.Close()
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	if _, err = tmp.Write(text); err != nil {
+	defer f.Discard()
+	if _, err := f.Write(text); err != nil {
 		return wrap(err)
 	}
-	if err = errors.Join(likeness(tmp, path), tmp.Sync(), tmp.Close()); err != nil {
+	if err := errors.Join(likeness(f.File, path), f.Sync()); err != nil {
 		return wrap(err)
 	}
-	if err = compare(path, before); err != nil {
+	if err := compare(path, before); err != nil { // as late as can be
 		return err
 	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return wrap(err)
-	}
-	return wrap(syncDir(dir))
+	return wrap(f.Commit())
 }
 
 // likeness gives a file the mode and the owner of the one at path, or those that a new configuration should have: such
@@ -54,33 +46,13 @@ func replace(path string, before, text []byte) (err error) {
 func likeness(f *os.File, path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return chmod(f, 0o600)
+		return atomicfile.Chmod(f, 0o600)
 	}
 	if err != nil {
 		return err
 	}
 	chown(f, info)
-	return chmod(f, info.Mode().Perm())
-}
-
-// chmod: Windows has no such modes.
-func chmod(f *os.File, mode fs.FileMode) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	return f.Chmod(mode)
-}
-
-// syncDir makes a rename durable, where folders can be synced.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.Chmod(f, info.Mode().Perm())
 }
 
 // compare wants the file to hold text; nil: not to be there.

@@ -12,6 +12,7 @@ import (
 
 	"durable/daemon/job"
 	"durable/daemon/job/command"
+	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -181,7 +182,7 @@ func (a *attempt) list() error {
 		return recordError(err)
 	}
 	_, err = f.WriteString(text.String())
-	return recordError(errors.Join(err, f.Sync(), f.Close(), syncFolder(a.dir)))
+	return recordError(errors.Join(err, f.Sync(), f.Close(), atomicfile.SyncDir(a.dir)))
 }
 
 // unchanged refuses an input that is not what it was.

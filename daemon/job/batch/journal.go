@@ -8,9 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 
+	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -133,7 +133,7 @@ func (j *journal) rotate(content []byte) (old *os.File, err error) {
 		}
 	}
 	if err == nil {
-		err = syncFolder(j.dir)
+		err = atomicfile.SyncDir(j.dir)
 	}
 	if err != nil {
 		j.broken = recordError(err)
@@ -154,18 +154,6 @@ func (j *journal) read(at, length int64) ([]byte, error) {
 }
 
 func (j *journal) close() error { return j.f.Close() }
-
-// syncFolder makes a new name durable. Windows has no such call: NTFS journals its names.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
 
 // recordError says that what a batch came to could not be written down.
 func recordError(err error) error {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 
+	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -34,14 +34,14 @@ func (s *fileSink) publish(_ context.Context, st *state) error {
 	if err != nil {
 		return fileError(err, "destination", s.path)
 	}
-	return syncFolder(filepath.Dir(s.path))
+	return fileError(atomicfile.SyncDir(filepath.Dir(s.path)), "folder", filepath.Dir(s.path))
 }
 
 // published reports whether the destination is what an earlier attempt has published.
 func (s *fileSink) published(st *state) error {
 	info, err := os.Stat(s.path)
 	if err == nil && info.Size() == st.File.Length {
-		return syncFolder(filepath.Dir(s.path))
+		return fileError(atomicfile.SyncDir(filepath.Dir(s.path)), "folder", filepath.Dir(s.path))
 	}
 	return task.Errorf(task.FailedPrecondition, "destination %s: removed or changed since it was written", s.path).
 		WithHint("start the migration anew")
@@ -103,16 +103,4 @@ func (s *fileSink) replace(part os.FileInfo, st *state) error {
 func exists(path string) error {
 	return task.Errorf(task.FailedPrecondition, "destination %s: exists already", path).
 		WithHint("mode=replace overwrites it, mode=append adds to it; or name another destination")
-}
-
-// syncFolder makes a new name durable. Windows has no such call: NTFS journals its names.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fileError(err, "folder", dir)
-	}
-	return fileError(errors.Join(d.Sync(), d.Close()), "folder", dir)
 }

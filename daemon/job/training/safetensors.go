@@ -10,7 +10,7 @@ import (
 	"os"
 	"slices"
 
-	"durable/daemon/shim/protocol"
+	"durable/ipc/atomicfile"
 )
 
 // tensor is an array of float32 or of int64.
@@ -124,7 +124,7 @@ func writeWhole(path string, f func(io.Writer) error) error {
 		_ = os.Remove(part) // the first error counts
 		return fileError(err, "write", path)
 	}
-	return fileError(protocol.SyncDir(dirOf(path)), "write", path)
+	return fileError(atomicfile.SyncDir(dirOf(path)), "write", path)
 }
 
 // readTensors reads what writeTensors wrote, of a file of size bytes. What is no such file is an error, whatever it holds.
