@@ -135,7 +135,7 @@ func useBundle(t *testing.T, dir, home string) {
 			t.Fatalf("%s: %v\n%s", name, err, result.Content)
 		}
 	}
-	call("start_batch_processing", map[string]any{"total_items": 20, "batch_size": 10})
+	call("start_batch_processing", map[string]any{"total_items": 20, "batch_size": 10, "processing_delay": 0.05})
 	id := task.ID
 	for task.Status != "completed" {
 		if ctx.Err() != nil {
