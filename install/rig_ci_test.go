@@ -170,12 +170,6 @@ func (s *scope) ctl(args ...string) string {
 	return s.ok(append([]string{s.lib + "/current/durablectl"}, args...)...)
 }
 
-// start submits a command of a shell and returns its number.
-func (s *scope) start(script string) string {
-	s.t.Helper()
-	return s.ctl("run", "--cwd", "/", "--", "sh", "-c", script)
-}
-
 func (s *scope) info() (info task.Info, err error) {
 	return info, s.get("/v1/info", &info)
 }
@@ -229,15 +223,6 @@ func (s *scope) until(what string, f func() bool) {
 	}
 }
 
-// running waits until the task's program runs, and wants it to be in that attempt.
-func (s *scope) running(number string, attempt int) {
-	s.t.Helper()
-	s.until("task "+number+" runs", func() bool { return s.task(number).Phase == task.PhaseRunning })
-	if t := s.task(number); t.Attempt != attempt {
-		s.t.Errorf("task %s is in attempt %d, want %d: %+v", number, t.Attempt, attempt, t.Attempts)
-	}
-}
-
 // serving waits for a daemon other than before, and returns its number.
 func (s *scope) serving(before int) int {
 	s.t.Helper()
@@ -250,13 +235,16 @@ func (s *scope) serving(before int) int {
 	return pid
 }
 
+// at is a path in the rig as this process, which is root, can use it.
+func (r *rig) at(path string) string { return "/proc/" + r.pid() + "/root" + path }
+
 // dial returns a client of the socket at path in the rig, for as long as this boot lasts.
 func (r *rig) dial(path string) *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true, // each request has to find the door open
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", "/proc/"+r.pid()+"/root"+path)
+			return d.DialContext(ctx, "unix", r.at(path))
 		},
 	}}
 }
