@@ -182,7 +182,7 @@ func (s *Service) mayReplace(ctx context.Context, src source) error {
 				"DURABLE_HOME=%[1]s durabled restore %[1]s/store.db.schema%[3]d.bak with the older programs, then install again with --downgrade; "+
 				"what was done since that copy is lost", s.paths.State, s.flag(), want)
 	}
-	if !s.opts.Downgrade && older(src.version, versionOf(old)) {
+	if !s.opts.Downgrade && Older(src.version, versionOf(old)) {
 		return task.Errorf(task.FailedPrecondition, "durable %s is older than the installed %s: nothing was changed", src.version, versionOf(old)).
 			WithHint("--downgrade installs it all the same: it can read the store")
 	}
@@ -193,8 +193,8 @@ func (s *Service) sourceProgram(src source) string {
 	return src.dir + string(os.PathSeparator) + exe("durabled")
 }
 
-// older compares releases; what is no release is neither older nor newer.
-func older(version, than string) bool {
+// Older compares releases; what is no release is neither older nor newer.
+func Older(version, than string) bool {
 	canonical := func(v string) string { return "v" + strings.TrimPrefix(v, "v") }
 	a, b := canonical(version), canonical(than)
 	return semver.IsValid(a) && semver.IsValid(b) && semver.Compare(a, b) < 0

@@ -85,6 +85,9 @@ func New(opts Options) (*Service, error) {
 // Paths are where the service's daemon keeps its things.
 func (s *Service) Paths() socket.Paths { return s.paths }
 
+// Links is the folder with the links by which people's shells find the installed programs; "": there is none.
+func (s *Service) Links() string { return s.home.bin }
+
 // Status looks at the service; it is no error that there is none.
 func (s *Service) Status(ctx context.Context) (Status, error) {
 	st := Status{Manager: s.manager.name(), System: s.opts.System}

@@ -90,7 +90,7 @@ func (r *rig) build() {
 	r.t.Helper()
 	dir := r.t.TempDir()
 	for _, v := range []struct{ version, packages string }{
-		{"v1.0.0", "../cmd/durabled ../cmd/durablectl ../cmd/durable-mcp ../cmd/durable-shim"}, {"v1.1.0", "../cmd/durabled ../cmd/durablectl"},
+		{"v1.0.0", "../cmd/durabled ../cmd/durablectl ../cmd/durable-mcp ../cmd/durable-shim"}, {"v1.1.0", "../cmd/durabled ../cmd/durablectl ../cmd/durable-mcp"},
 	} {
 		to := filepath.Join(dir, v.version) + "/"
 		args := append([]string{"build", "-ldflags", "-X durable/ipc/task.version=" + v.version, "-o", to}, strings.Fields(v.packages)...)

@@ -124,6 +124,7 @@ func (c *cli) serviceState(system bool) func(context.Context) (doctor.Service, e
 		}
 		return doctor.Service{
 			Manager: st.Manager, Installed: st.Installed, Running: st.Running, AtBoot: st.Enabled, System: st.System, Version: st.Version,
+			Newer: install.Older(task.Version(), st.Version), Programs: st.Programs,
 			Lingers: st.System || st.Linger || st.Manager != "systemd",
 		}, err
 	}

@@ -18,6 +18,8 @@ import (
 // writeFlags are those of the commands that change hosts' files.
 type writeFlags struct {
 	yes, dryRun bool
+	// chosen: a person has just picked these hosts, so that nothing typed means yes.
+	chosen bool
 }
 
 func (w *writeFlags) register(cmd *cobra.Command) {
@@ -136,7 +138,7 @@ func (c *cli) mcpApply(ctx context.Context, changes []hosts.Change, w writeFlags
 		return done, nil
 	}
 	if !w.yes {
-		if err := c.confirm(ctx, fmt.Sprintf("Write %s?", files(len(open)))); err != nil {
+		if err := c.confirm(ctx, fmt.Sprintf("Write %s?", files(len(open))), w.chosen); err != nil {
 			return done, err
 		}
 	}
@@ -187,21 +189,24 @@ func outcome(change *hosts.Change, add bool) hostChange {
 	return made
 }
 
-// confirm asks a question to which yes lets the command go on.
-func (c *cli) confirm(ctx context.Context, question string) error {
+// confirm asks a question to which yes lets the command go on; so does nothing, if that is usual.
+func (c *cli) confirm(ctx context.Context, question string, usual bool) error {
 	if !c.terminal() || c.json {
 		return task.Errorf(task.FailedPrecondition, "%s nobody can be asked: the input is not a terminal", question).
 			WithHint("--yes goes on without a question; --dry-run only shows what would change")
 	}
-	if _, err := fmt.Fprintf(c.err, "%s [y/N] ", question); err != nil {
+	choice := map[bool]string{true: "[Y/n]", false: "[y/N]"}[usual]
+	if _, err := fmt.Fprintf(c.err, "%s %s ", question, choice); err != nil {
 		return writeError(0, err)
 	}
 	line, err := readLine(ctx, c.in)
 	if err != nil {
 		return err
 	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
+	switch answer := strings.ToLower(strings.TrimSpace(line)); {
+	case answer == "y", answer == "yes":
+		return nil
+	case usual && line != "" && answer == "": // an end of the input is no answer
 		return nil
 	}
 	return task.Errorf(task.FailedPrecondition, "nothing was written")

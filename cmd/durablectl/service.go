@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -124,7 +125,32 @@ daemon. Should that not answer, the version before is in force again.`,
 }
 
 func (c *cli) installed(res install.Result) error {
-	return c.print(res, func(s render.Screen) string { return s.Installed(res) })
+	return c.print(res, func(s render.Screen) string {
+		text := s.Installed(res)
+		if !res.Changed || res.Before != "" {
+			return text
+		}
+		text += "\nnext: "
+		if line := onPath(res.Status.System); line != "" {
+			text += line + "   # this shell does not find durablectl yet\n      "
+		}
+		return text + "durablectl status\n"
+	})
+}
+
+// onPath is what to type for the shell to find the installed programs by name; "": it does.
+func onPath(system bool) string {
+	s, err := install.New(install.Options{System: system})
+	if err != nil || s.Links() == "" {
+		return ""
+	}
+	if _, err := exec.LookPath("durablectl"); err == nil {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(s.Links(), "durablectl")); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("export PATH=%q", s.Links()+":$PATH")
 }
 
 func newServiceUninstall(c *cli, opts *install.Options) *cobra.Command {

@@ -189,7 +189,7 @@ func (c *cli) perform(ctx context.Context, f setupFlags, a setup.Answers) error 
 		{"Service", a.Service != answerNone, func() error { return c.setupService(ctx, a.Service == ofSystem) }},
 		{"Hosts", len(a.Hosts) > 0, func() error {
 			interactive := len(f.open()) > 0 && !f.yes
-			return c.mcpWrite(ctx, hostFlags{scope: string(hosts.User)}, writeFlags{yes: !interactive}, a.Hosts, true)
+			return c.mcpWrite(ctx, hostFlags{scope: string(hosts.User)}, writeFlags{yes: !interactive, chosen: true}, a.Hosts, true)
 		}},
 		{"Policy", a.Policy != "", func() error { return c.setupPolicy(ctx, a.Policy) }},
 		{"First task", a.FirstTask, func() error { return c.firstTask(ctx) }},
@@ -213,6 +213,9 @@ func (c *cli) perform(ctx context.Context, f setupFlags, a setup.Answers) error 
 		last = err
 	}
 	c.note("%s", c.errScreen.Paint(render.Bold, "Next"))
+	if line := onPath(a.Service == ofSystem); line != "" {
+		c.note("%s   # this shell does not find durablectl yet", line)
+	}
 	c.note("durablectl doctor looks whether all is well; durablectl status shows what runs")
 	return last
 }
@@ -226,7 +229,7 @@ func (c *cli) setupService(ctx context.Context, system bool) error {
 	if err != nil {
 		return err
 	}
-	return c.installed(res)
+	return c.print(res, func(s render.Screen) string { return s.Installed(res) })
 }
 
 // setupPolicy leaves a policy alone that is so already. To change it is a person's decision.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -14,13 +15,17 @@ import (
 )
 
 // daemon: whether it runs, of which version, and what it warns of itself.
-func (v *visit) daemon(context.Context) []Finding {
+func (v *visit) daemon(ctx context.Context) []Finding {
 	if v.info == nil {
 		return one(v.notRunning())
 	}
 	var found []Finding
 	if v.info.Version != task.Version() {
-		found = append(found, warning("durablectl restart", "it runs version %s, durablectl is %s", v.info.Version, task.Version()))
+		remedy := "durablectl restart"
+		if s, err := v.registered(ctx); err == nil && s.Installed && s.Version == v.info.Version {
+			remedy = s.toThisVersion() // the same one would come back
+		}
+		found = append(found, warning(remedy, "it runs version %s, durablectl is %s", v.info.Version, task.Version()))
 	}
 	if v.info.Draining {
 		found = append(found, warning("durablectl restart", "it starts no tasks: it is being drained"))
@@ -51,10 +56,8 @@ func (v *visit) service(ctx context.Context) []Finding {
 	switch {
 	case v.Paths.Home:
 		return one(ok("none: %s is set, and such a daemon is started as needed", socket.EnvHome))
-	case v.Service == nil:
-		return one(ok("this system has no service manager that durable knows"))
 	}
-	s, err := v.Service(ctx)
+	s, err := v.registered(ctx)
 	if err != nil {
 		return one(failed(err, "durablectl service status"))
 	}
@@ -63,17 +66,46 @@ func (v *visit) service(ctx context.Context) []Finding {
 	case s.Manager == "":
 		return one(ok("this system has no service manager that durable knows"))
 	case !s.Installed:
-		return one(warning("durablectl service install", "not installed: after a reboot nothing goes on until somebody asks"))
+		s.System = os.Geteuid() == 0 // root has none of its own
+		return one(warning(s.command("install"), "not installed: after a reboot nothing goes on until somebody asks"))
 	case !s.Running:
-		return one(failure("durablectl service start", "%s, installed, but it does not run", name))
+		return one(failure(s.command("start"), "%s, installed, but it does not run", name))
 	case s.Version != "" && s.Version != task.Version():
-		return one(warning("durablectl service upgrade", "%s, version %s; durablectl is %s", name, s.Version, task.Version()))
+		return one(warning(s.toThisVersion(), "%s, version %s; durablectl is %s", name, s.Version, task.Version()))
 	case !s.Lingers:
 		return one(warning("loginctl enable-linger", "%s, but it ends with your last login", name))
 	case !s.AtBoot:
-		return one(warning("durablectl service install", "%s, but it does not start by itself", name))
+		return one(warning(s.command("install"), "%s, but it does not start by itself", name))
 	}
 	return one(ok("%s, starts at boot", name))
+}
+
+// registered is the service; the zero value where there is no such thing.
+func (v *visit) registered(ctx context.Context) (Service, error) {
+	if v.Service == nil || v.Paths.Home {
+		return Service{}, nil
+	}
+	return v.Service(ctx)
+}
+
+// command is what to type for something to be done to the service.
+func (s Service) command(verb string) string {
+	switch {
+	case !s.System:
+		return "durablectl service " + verb
+	case os.Geteuid() == 0 || runtime.GOOS == "windows":
+		return "durablectl service " + verb + " --system"
+	}
+	return "sudo durablectl service " + verb + " --system"
+}
+
+// toThisVersion is what makes durablectl and the service one version. An upgrade never goes back: the installed durablectl, which is
+// newer, is the one to use then.
+func (s Service) toThisVersion() string {
+	if s.Newer {
+		return filepath.Join(s.Programs, executable("durablectl")) + " doctor"
+	}
+	return s.command("upgrade")
 }
 
 // socket: that it is ours, and nobody else may come in.

@@ -62,6 +62,9 @@ type Service struct {
 	AtBoot  bool
 	System  bool
 	Version string
+	// Newer: than durablectl. Programs is the folder with the programs of that version.
+	Newer    bool
+	Programs string
 	// Lingers is false where a user's service ends with his last login.
 	Lingers bool
 }

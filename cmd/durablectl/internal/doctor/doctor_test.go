@@ -212,6 +212,10 @@ func TestService(t *testing.T) {
 		"stopped": {s: Service{Installed: true, Manager: "systemd"}, level: Failure, text: "does not run", remedy: "durablectl service start"},
 		"older": {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true, AtBoot: true, Version: "0.0.1"}, level: Warning,
 			text: "version 0.0.1", remedy: "durablectl service upgrade"},
+		"newer": {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true, AtBoot: true, Version: "9.0.0", Newer: true, Programs: "/lib/current"},
+			level: Warning, text: "version 9.0.0", remedy: filepath.Join("/lib/current", "durablectl")},
+		"machine": {s: Service{Manager: "systemd", Installed: true, System: true}, level: Failure, text: "does not run",
+			remedy: "durablectl service start --system"},
 		"no linger":  {s: Service{Manager: "systemd", Installed: true, Running: true}, level: Warning, text: "last login", remedy: "loginctl enable-linger"},
 		"disabled":   {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true}, level: Warning, text: "by itself", remedy: "durablectl service install"},
 		"well":       {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true, AtBoot: true, Version: task.Version()}, level: OK, text: "starts at boot"},
@@ -232,6 +236,8 @@ func TestDaemonAndClock(t *testing.T) {
 	disk := func(v *visit) func(context.Context) []Finding { return v.disk }
 	o := Options{Client: daemonOf{info: task.Info{Version: "0.0.1"}}}
 	expect(t, "older", finding(t, o, daemon), Warning, "version 0.0.1", "durablectl restart")
+	o.Service = func(context.Context) (Service, error) { return Service{Installed: true, Version: "0.0.1"}, nil }
+	expect(t, "an older service", finding(t, o, daemon), Warning, "version 0.0.1", "durablectl service upgrade") // a restart brings the same one back
 	o.Client = daemonOf{info: task.Info{Version: task.Version(), Warnings: []string{"2 records were set aside: see quarantine"}}}
 	expect(t, "warnings", finding(t, o, daemon), Warning, "2 records were set aside", "see quarantine")
 	o.Client = daemonOf{err: task.Errorf(task.PermissionDenied, "socket: denied").WithHint("join the group")}

@@ -68,7 +68,7 @@ func (s Screen) Installed(r install.Result) string {
 	case r.Before != "" && r.Before != r.Version:
 		return fmt.Sprintf("durable %s runs in the place of %s; %s\n", version, Clean(r.Before), begins(r.Status))
 	}
-	return fmt.Sprintf("durable %s is installed and runs; %s\nprograms: %s\n\nnext: durablectl status\n", version, begins(r.Status), Clean(r.Programs))
+	return fmt.Sprintf("durable %s is installed and runs; %s\nprograms: %s\n", version, begins(r.Status), Clean(r.Programs))
 }
 
 // Uninstalled tells what is left.
