@@ -126,22 +126,73 @@ func TestPlists(t *testing.T) {
 	}
 }
 
-// lint has other readers of property lists read ours, as far as they are there.
+// plistReaders are other readers of property lists; each says why it cannot read a text. plistutil has no such status: it makes nothing
+// of what it does not understand, and hands back unread what is to be of the form that it has. So its binary form is read again.
+var plistReaders = map[string]func(text string) error{
+	"plistutil": func(text string) error {
+		binary, err := through(text, "plistutil", "-i", "-", "-f", "bin", "-o", "-")
+		if err != nil {
+			return err
+		}
+		again, err := through(binary, "plistutil", "-i", "-", "-f", "xml", "-o", "-")
+		if err != nil {
+			return err
+		}
+		if got, want := fmt.Sprint(elements(again)), fmt.Sprint(elements(text)); got != want {
+			return fmt.Errorf("it reads %s", got)
+		}
+		return nil
+	},
+	"python3": func(text string) error {
+		_, err := through(text, "python3", "-c", "import sys,plistlib; plistlib.loads(sys.stdin.buffer.read())")
+		return err
+	},
+	"plutil": func(text string) error {
+		_, err := through(text, "plutil", "-lint", "-")
+		return err
+	},
+}
+
+func through(text string, program ...string) (string, error) {
+	cmd := exec.Command(program[0], program[1:]...)
+	cmd.Stdin = strings.NewReader(text)
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+// elements are those of an XML text, with what is in them.
+func elements(text string) (all []string) {
+	dec := xml.NewDecoder(strings.NewReader(text))
+	for {
+		switch tok, err := dec.Token(); tok := tok.(type) {
+		case xml.StartElement:
+			all = append(all, "<"+tok.Name.Local+">")
+		case xml.CharData:
+			if word := strings.TrimSpace(string(tok)); word != "" {
+				all = append(all, word)
+			}
+		default:
+			if err != nil {
+				return all
+			}
+		}
+	}
+}
+
+// lint has the readers that are there read ours, and something that they must not take for good.
 func lint(t *testing.T, name, text string) {
 	t.Helper()
-	for _, reader := range [][]string{
-		{"plistutil", "-i", "-", "-f", "xml", "-o", "-"}, {"python3", "-c", "import sys,plistlib; plistlib.loads(sys.stdin.buffer.read())"}, {"plutil", "-lint", "-"},
-	} {
-		if reader[0] == "plutil" && runtime.GOOS != "darwin" {
-			continue // there is none elsewhere
+	for reader, read := range plistReaders {
+		if reader == "plutil" && runtime.GOOS != "darwin" || !has(t, reader) {
+			continue // plutil is nowhere else
 		}
-		if !has(t, reader[0]) {
-			continue
+		if err := read(text); err != nil {
+			t.Errorf("%s: %s: %v", name, reader, err)
 		}
-		cmd := exec.Command(reader[0], reader[1:]...)
-		cmd.Stdin = strings.NewReader(text)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %s: %v: %s", name, reader[0], err, out)
+		for good, bad := range map[string]string{"</array>": "", "<true/>": "<tru/>", "<integer>5": "<integer>five"} {
+			if read(strings.Replace(text, good, bad, 1)) == nil {
+				t.Errorf("%s takes a text with %q in the place of %q", reader, bad, good)
+			}
 		}
 	}
 }
