@@ -123,7 +123,7 @@ func (c *cli) serviceState(system bool) func(context.Context) (doctor.Service, e
 			}
 		}
 		return doctor.Service{
-			Manager: st.Manager, Installed: st.Installed, Running: st.Running, AtBoot: st.Enabled, System: st.System, Version: st.Version,
+			Manager: st.Manager, Installed: st.Installed, Running: st.Running, AtBoot: st.Enabled, System: st.System, Package: st.Package, Version: st.Version,
 			Newer: install.Older(task.Version(), st.Version), Programs: st.Programs,
 			Lingers: st.System || st.Linger || st.Manager != "systemd",
 		}, err

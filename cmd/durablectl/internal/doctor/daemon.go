@@ -88,9 +88,20 @@ func (v *visit) registered(ctx context.Context) (Service, error) {
 	return v.Service(ctx)
 }
 
+// ofPackage is what durablectl leaves to those who brought the service.
+var ofPackage = map[string]string{
+	"install": "systemctl enable --now durable",
+	"start":   "systemctl start durable",
+	"upgrade": "apt-get install --only-upgrade durable",
+}
+
 // command is what to type for something to be done to the service.
 func (s Service) command(verb string) string {
 	switch {
+	case s.Package && os.Geteuid() == 0:
+		return ofPackage[verb]
+	case s.Package:
+		return "sudo " + ofPackage[verb]
 	case !s.System:
 		return "durablectl service " + verb
 	case os.Geteuid() == 0 || runtime.GOOS == "windows":

@@ -59,8 +59,10 @@ type Service struct {
 	Manager            string
 	Installed, Running bool
 	// AtBoot: it starts without a login.
-	AtBoot  bool
-	System  bool
+	AtBoot bool
+	System bool
+	// Package: a package of the system has brought it.
+	Package bool
 	Version string
 	// Newer: than durablectl. Programs is the folder with the programs of that version.
 	Newer    bool

@@ -216,6 +216,8 @@ func TestService(t *testing.T) {
 			level: Warning, text: "version 9.0.0", remedy: filepath.Join("/lib/current", "durablectl")},
 		"machine": {s: Service{Manager: "systemd", Installed: true, System: true}, level: Failure, text: "does not run",
 			remedy: "durablectl service start --system"},
+		"package": {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true, System: true, Package: true, Version: task.Version()},
+			level: Warning, text: "by itself", remedy: "systemctl enable --now durable"},
 		"no linger":  {s: Service{Manager: "systemd", Installed: true, Running: true}, level: Warning, text: "last login", remedy: "loginctl enable-linger"},
 		"disabled":   {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true}, level: Warning, text: "by itself", remedy: "durablectl service install"},
 		"well":       {s: Service{Manager: "systemd", Installed: true, Running: true, Lingers: true, AtBoot: true, Version: task.Version()}, level: OK, text: "starts at boot"},
