@@ -13,8 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/cespare/xxhash/v2"
-
+	"durable/daemon/job"
 	"durable/ipc/task"
 )
 
@@ -136,33 +135,9 @@ func matches(pattern string) ([]string, error) {
 	return files, nil
 }
 
-// fingerprint tells whether a file is the same as before: not proof, but what rsync and make rely on, and its beginning and
-// end besides.
-type fingerprint struct {
-	Size    int64  `json:"size"`
-	ModTime int64  `json:"mod_time"` // ns
-	Ends    uint64 `json:"ends,string"`
-}
-
-// endsLen is how much of a file's beginning and of its end is hashed.
-const endsLen = 64 << 10
-
-func fingerprintOf(path string) (fingerprint, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return fingerprint{}, inputError(err, path)
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	info, err := f.Stat()
-	if err != nil {
-		return fingerprint{}, inputError(err, path)
-	}
-	h := xxhash.New()
-	_, err = io.Copy(h, io.NewSectionReader(f, 0, endsLen))
-	if err == nil {
-		_, err = io.Copy(h, io.NewSectionReader(f, max(0, info.Size()-endsLen), endsLen))
-	}
-	return fingerprint{info.Size(), info.ModTime().UnixNano(), h.Sum64()}, inputError(err, path)
+func fingerprintOf(path string) (job.Fingerprint, error) {
+	print, err := job.FingerprintOf(path)
+	return print, inputError(err, path)
 }
 
 func changed(path string) error {

@@ -3,9 +3,9 @@ package batch
 import (
 	"encoding/json"
 	"math"
-	"strings"
 	"time"
 
+	"durable/daemon/job"
 	"durable/daemon/job/command"
 	"durable/ipc/task"
 )
@@ -68,15 +68,9 @@ func invalid(format string, args ...any) *task.Error {
 // decodeParams reads the parameters; an unknown one is refused by name.
 func decodeParams(raw json.RawMessage) (params, error) {
 	var p params
-	if err := command.Decode(raw, &p); err != nil {
-		e := task.AsError(err)
-		if strings.HasPrefix(e.Message, "unknown parameter") {
-			e = e.WithHint("batch_processing takes input, format, batch_size, total_items, processing_delay, parallelism, command, " +
-				"stdin, cwd, env, on_error, retries, timeout, grace and output_limit")
-		}
-		return p, e
-	}
-	return p, nil
+	err := job.Decode(raw, &p, "batch_processing takes input, format, batch_size, total_items, processing_delay, parallelism, command, "+
+		"stdin, cwd, env, on_error, retries, timeout, grace and output_limit")
+	return p, err
 }
 
 // normalize checks what can be checked without looking at the disk, and fills in the defaults.

@@ -3,14 +3,15 @@ package batch
 import (
 	"time"
 
+	"durable/daemon/job"
 	"durable/ipc/task"
 )
 
 // state is the task's checkpoint. What happened after it is in the segment of the journal that it names.
 type state struct {
-	Source  fingerprint `json:"source"`
-	Total   int64       `json:"total"` // items
-	Segment int         `json:"segment"`
+	Source  job.Fingerprint `json:"source"`
+	Total   int64           `json:"total"` // items
+	Segment int             `json:"segment"`
 	// Head is the number of the first batch that is not in the output, At where it begins in the input.
 	Head int64    `json:"head"`
 	At   position `json:"at"`

@@ -1,10 +1,7 @@
 package command
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"durable/daemon/job"
 	"durable/daemon/job/command/progress"
 	"durable/daemon/shim"
 	"durable/ipc/task"
@@ -52,56 +50,9 @@ func invalid(format string, args ...any) *task.Error {
 // decodeParams reads the parameters; an unknown one is refused by name.
 func decodeParams(raw json.RawMessage) (params, error) {
 	var p params
-	if err := decodeStrict(raw, &p); err != nil {
-		e := task.AsError(err)
-		if strings.HasPrefix(e.Message, "unknown parameter") {
-			e = e.WithHint("command takes command (or script with shell), cwd, env, stdin, nice, grace, keep_children, log_limit and progress")
-		}
-		return p, e
-	}
-	return p, nil
-}
-
-// decodeStrict decodes one JSON object into v; errors name the parameter.
-func decodeStrict(raw json.RawMessage, v any) error {
-	if len(bytes.TrimSpace(raw)) == 0 {
-		raw = json.RawMessage("{}")
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
-	if err == nil && dec.Decode(new(any)) != io.EOF {
-		err = errors.New("more than one JSON value")
-	}
-	if err == nil {
-		return nil
-	}
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return invalid("%s: a JSON %s, want %s", wrongType.Field, wrongType.Value, wanted(wrongType))
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return invalid("unknown parameter %s", name)
-	}
-	return invalid("parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
-}
-
-// wanted names the type of a field as a person does who writes JSON.
-func wanted(e *json.UnmarshalTypeError) string {
-	switch e.Type.Kind().String() {
-	case "int64", "int":
-		return "a whole number"
-	case "float64":
-		return "a number"
-	case "slice":
-		return "an array of strings"
-	case "map":
-		return "an object of strings"
-	case "bool":
-		return "true or false"
-	}
-	return "a string"
+	err := job.Decode(raw, &p,
+		"command takes command (or script with shell), cwd, env, stdin, nice, grace, keep_children, log_limit and progress")
+	return p, err
 }
 
 // normalize checks what can be checked without looking at the disk, and fills in the defaults.

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 
 	"durable/daemon/job"
 	"durable/ipc/task"
@@ -87,9 +86,6 @@ func (s *Programs) Revive(shown Request, number uint64, req task.RetryRequest) (
 func (s *Programs) Environ(ctx context.Context, p Program) []string {
 	return s.environment(ctx, p.order)
 }
-
-// Decode decodes the parameters raw into v, strictly; errors name the parameter.
-func Decode(raw json.RawMessage, v any) error { return decodeStrict(raw, v) }
 
 // Absolute expands ~ in the path that the parameter name has, and refuses what is no absolute path of this machine.
 func Absolute(name, path string) (string, error) { return absolute(name, path) }

@@ -70,11 +70,8 @@ func (t *Template) Prepare(ctx context.Context, spec task.Spec) (job.Plan, error
 type values map[string]any
 
 func (t *Template) decode(raw json.RawMessage) (values, error) {
-	if len(bytes.TrimSpace(raw)) == 0 {
-		raw = json.RawMessage("{}")
-	}
 	given := values{}
-	if err := decodeStrict(raw, (*map[string]any)(&given)); err != nil {
+	if err := job.Decode(raw, (*map[string]any)(&given), ""); err != nil {
 		return nil, err
 	}
 	for name, v := range given {

@@ -1,15 +1,13 @@
 package migration
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"durable/daemon/job"
 	"durable/ipc/task"
 )
 
@@ -65,44 +63,10 @@ const (
 // decodeParams reads the parameters; an unknown one is refused by name.
 func decodeParams(raw json.RawMessage) (params, error) {
 	var p params
-	if len(bytes.TrimSpace(raw)) == 0 {
-		raw = json.RawMessage("{}")
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&p)
-	if err == nil && dec.Decode(new(any)) != io.EOF {
-		err = errors.New("more than one JSON value")
-	}
-	if err == nil {
-		return p, nil
-	}
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return p, task.Errorf(task.InvalidArgument, "%s: a JSON %s, want %s", wrongType.Field, wrongType.Value, wanted(wrongType))
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return p, task.Errorf(task.InvalidArgument, "unknown parameter %s", name).
-			WithHint("data_migration takes source_path, destination_path, record_count, mode, table, source_table, " +
-				"destination_table, query, key, columns, rate_limit, dry_run, on_error, batch_size, source_format, " +
-				"destination_format, source_password and destination_password")
-	}
-	return p, task.Errorf(task.InvalidArgument, "parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
-}
-
-// wanted names the type of a field as a person does who writes JSON.
-func wanted(e *json.UnmarshalTypeError) string {
-	switch e.Type.Kind().String() {
-	case "int64", "int":
-		return "a whole number"
-	case "float64":
-		return "a number"
-	case "bool":
-		return "true or false"
-	case "slice":
-		return "an array of strings"
-	}
-	return "a string"
+	err := job.Decode(raw, &p, "data_migration takes source_path, destination_path, record_count, mode, table, source_table, "+
+		"destination_table, query, key, columns, rate_limit, dry_run, on_error, batch_size, source_format, "+
+		"destination_format, source_password and destination_password")
+	return p, err
 }
 
 // effects are what a policy has a say in: a destination that is there is changed, or may be by the time the

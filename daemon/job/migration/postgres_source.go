@@ -11,6 +11,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"durable/daemon/job"
 	"durable/ipc/task"
 )
 
@@ -141,7 +142,7 @@ func (s *pgSource) fingerprint() (fingerprint, error) {
 	}
 	shape := xxhash.New()
 	_, _ = fmt.Fprintf(shape, "%s %q %v", s.tab.oid, s.p.Query, s.tab.columns) // a hash takes all
-	return fingerprint{Rows: n, Snapshot: row[1], Ends: shape.Sum64()}, nil
+	return fingerprint{Fingerprint: job.Fingerprint{Ends: shape.Sum64()}, Rows: n, Snapshot: row[1]}, nil
 }
 
 // unchanged reports whether the source still is what st began with: as many rows and, where rows show which

@@ -2,12 +2,9 @@ package migration
 
 import (
 	"context"
-	"io"
-	"os"
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
-
+	"durable/daemon/job"
 	"durable/ipc/task"
 )
 
@@ -81,12 +78,9 @@ type position struct {
 	Record int64     `json:"record,omitempty"`
 }
 
-// fingerprint tells whether a file is the same as before: not proof, but what rsync and make rely on,
-// and its beginning and end besides.
+// fingerprint tells whether a source is the same as before.
 type fingerprint struct {
-	Size    int64  `json:"size"`
-	ModTime int64  `json:"mod_time"` // ns
-	Ends    uint64 `json:"ends,string"`
+	job.Fingerprint
 	// WAL is the size and time of a SQLite source's write-ahead log, 0 without one.
 	WAL int64 `json:"wal,omitempty"`
 	// Rows and Snapshot are those of a PostgreSQL source.
@@ -94,25 +88,9 @@ type fingerprint struct {
 	Snapshot string `json:"snapshot,omitempty"`
 }
 
-// endsLen is how much of a file's beginning and of its end is hashed.
-const endsLen = 64 << 10
-
 func fileFingerprint(path string) (fingerprint, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return fingerprint{}, fileError(err, "source", path)
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	info, err := f.Stat()
-	if err != nil {
-		return fingerprint{}, fileError(err, "source", path)
-	}
-	h := xxhash.New()
-	_, err = io.Copy(h, io.NewSectionReader(f, 0, endsLen))
-	if err == nil {
-		_, err = io.Copy(h, io.NewSectionReader(f, max(0, info.Size()-endsLen), endsLen))
-	}
-	return fingerprint{Size: info.Size(), ModTime: info.ModTime().UnixNano(), Ends: h.Sum64()}, fileError(err, "source", path)
+	print, err := job.FingerprintOf(path)
+	return fingerprint{Fingerprint: print}, fileError(err, "source", path)
 }
 
 func newSource(p *params) source {

@@ -1,16 +1,14 @@
 package training
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
+	"durable/daemon/job"
 	"durable/ipc/task"
 )
 
@@ -68,44 +66,9 @@ func invalid(format string, args ...any) *task.Error {
 // decodeParams reads the parameters; an unknown one is refused by name.
 func decodeParams(raw json.RawMessage) (params, error) {
 	var p params
-	if len(bytes.TrimSpace(raw)) == 0 {
-		raw = json.RawMessage("{}")
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&p)
-	if err == nil && dec.Decode(new(any)) != io.EOF {
-		err = errors.New("more than one JSON value")
-	}
-	if err == nil {
-		return p, nil
-	}
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		field := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:]
-		return p, invalid("%s: a JSON %s, want %s", field, wrongType.Value, wanted(wrongType))
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return p, invalid("unknown parameter %s", name).
-			WithHint("ml_training takes model_name, dataset_size, epochs, dataset, text_column, label_column, batch_size, learning_rate, " +
-				"seed, validation_split, test_split, early_stopping and hidden, or command with cwd and env")
-	}
-	return p, invalid("parameters: %s", strings.TrimPrefix(err.Error(), "json: "))
-}
-
-// wanted names the type of a field as a person does who writes JSON.
-func wanted(e *json.UnmarshalTypeError) string {
-	switch e.Type.Kind().String() {
-	case "int", "int64":
-		return "a whole number"
-	case "float64":
-		return "a number"
-	case "slice":
-		return "an array"
-	case "map":
-		return "an object of strings"
-	}
-	return "a string"
+	err := job.Decode(raw, &p, "ml_training takes model_name, dataset_size, epochs, dataset, text_column, label_column, batch_size, "+
+		"learning_rate, seed, validation_split, test_split, early_stopping and hidden, or command with cwd and env")
+	return p, err
 }
 
 // normalize checks what can be checked without looking at the disk, and fills in the defaults.
