@@ -8,7 +8,8 @@
 // for everybody was rejected: a hundred followers would cost the idle daemon's whole budget of CPU.
 //
 // A program that floods its log makes an event of each write. They are taken off the queue in heaps, with a pause
-// after each: the kernel merges what is equal in the meantime.
+// after each: the kernel merges what is equal in the meantime. Where that goes on, the watch is taken away between two looks, since
+// the program itself pays for its events. Rejected: one-shot watches for all, two more system calls for each line that somebody prints.
 package watch
 
 import (
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -48,13 +50,18 @@ type Watcher struct {
 	folders map[string]*folder
 	closed  bool
 
-	group sync.WaitGroup
+	group  sync.WaitGroup
+	rested atomic.Int64 // how often a folder was, for tests
 }
 
 // folder is what is known of one that is watched.
 type folder struct {
 	watchers map[chan struct{}]struct{}
 	gone     chan struct{} // closed when nobody watches it any more
+
+	told    time.Time // the last notice, or the end of the last rest
+	notices int       // without a break
+	resting bool
 }
 
 // New returns a watcher; nil for log is silence. Close it at the end.
@@ -177,6 +184,7 @@ func (w *Watcher) listen(system *fsnotify.Watcher) {
 				}
 			}
 			w.tell(dirty)
+			w.tire(dirty)
 		case _, ok := <-system.Errors: // events were lost: there may be news everywhere
 			if !ok {
 				return

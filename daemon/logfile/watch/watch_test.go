@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -155,6 +156,91 @@ func TestAFloodIsFewNotices(t *testing.T) {
 	if limit := int(took/pace) + 300; n < 1 || n > limit {
 		t.Errorf("%d notices in %s, want at most %d", n, took, limit)
 	}
+}
+
+// TestARestLosesNothing: a flooded folder rests, and the last write of a flood, whenever it comes, is told after it was made.
+func TestARestLosesNothing(t *testing.T) {
+	if !rests {
+		return
+	}
+	w, _ := newWatcher(t)
+	dir := t.TempDir()
+	changed, stop := w.Watch(dir)
+	defer stop()
+	f, err := os.OpenFile(filepath.Join(dir, "stdout"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	seen := make(chan int64, 1) // the latest size that a follower has seen
+	go follow(t.Context(), f, changed, seen)
+	var wrote int64
+	for round := range 50 {
+		for end := time.Now().Add(40*time.Millisecond + time.Duration(round)*211*time.Microsecond); time.Now().Before(end); wrote++ {
+			if _, err := f.WriteString("x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for size := int64(0); size < wrote; {
+			select {
+			case size = <-seen:
+			case <-time.After(time.Minute):
+				t.Fatalf("round %d: what was written last was not told", round)
+			}
+		}
+	}
+	if w.rested.Load() == 0 {
+		t.Error("the folder never rested")
+	}
+}
+
+// follow looks at the file whenever there is news, and at no other time.
+func follow(ctx context.Context, f *os.File, changed <-chan struct{}, seen chan int64) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return
+		}
+		select {
+		case <-seen: // an older one, which nobody has taken
+		default:
+		}
+		seen <- info.Size()
+	}
+}
+
+// TestAGoneFolderMayRest: one that is removed while it rests ends nothing, and its follower goes on being told.
+func TestAGoneFolderMayRest(t *testing.T) {
+	if !rests {
+		return
+	}
+	w, _ := newWatcher(t)
+	dir := filepath.Join(t.TempDir(), "task")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	changed, stop := w.Watch(dir)
+	defer stop()
+	for before := w.rested.Load(); w.rested.Load() == before; {
+		write(t, dir, "stdout")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	quiet(changed)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	again, stopAgain := w.Watch(dir)
+	defer stopAgain()
+	write(t, dir, "stdout")
+	await(t, again, "the folder's successor")
 }
 
 func TestClose(t *testing.T) {
