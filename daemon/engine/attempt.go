@@ -83,11 +83,10 @@ func (a *attempt) run() {
 	close(a.returned)
 	a.out.close(false)
 	done, err := e.finish(a, judge(a.ctx, a.survives, result, err))
-	e.mu.Lock()
-	delete(e.running, id)
-	e.mu.Unlock()
 	e.live.forget(id)
+	e.vacate(a)
 	if err != nil {
+		e.poke() // its slot is free all the same
 		e.log.Error("the end of an attempt is not stored; it is recovered at the next start", "task", a.rec.Task.Number, "error", err)
 		return
 	}

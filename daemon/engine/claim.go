@@ -98,9 +98,7 @@ func (c *claim) void() {
 	e := c.e
 	c.release()
 	for _, a := range c.attempts {
-		e.mu.Lock()
-		delete(e.running, a.rec.Task.ID)
-		e.mu.Unlock()
+		e.vacate(a)
 		a.cancel(nil)
 		if c.fresh && a.survives {
 			c.stale = append(c.stale, a.rec.Task.ID)

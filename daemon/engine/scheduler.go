@@ -136,11 +136,14 @@ func (e *Engine) claim(ctx context.Context, c *claim) (moved int, err error) {
 		if moved, expired, err = e.ready(tx); err != nil {
 			return err
 		}
-		ids, err := tx.Ready(min(e.free(), claimBatch)) // asked here: a submit or Drain may have come in between
+		ids, err := tx.Ready(e.readyMost()) // asked here: a submit or Drain may have come in between
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
+			if e.attemptOf(id) != nil {
+				continue // its last attempt ended in this very group of changes, and is just leaving: that wakes us again
+			}
 			if !c.hold() {
 				break
 			}
@@ -229,12 +232,36 @@ func (e *Engine) attach(a *attempt) {
 	}
 }
 
+// readyMost is how many ready tasks a claim has to see to fill the free slots: those whose last attempt has not quite left are passed over.
+func (e *Engine) readyMost() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	free := e.freeLocked()
+	if free == 0 {
+		return 0
+	}
+	return min(free+len(e.running), claimBatch)
+}
+
+// vacate gives up the attempt's slot. The task may have another attempt by then, which stays.
+func (e *Engine) vacate(a *attempt) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if id := a.rec.Task.ID; e.running[id] == a {
+		delete(e.running, id)
+	}
+}
+
+// attemptOf returns the attempt of a task that runs, or has not quite left; nil: there is none.
+func (e *Engine) attemptOf(id task.ID) *attempt {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.running[id]
+}
+
 // endAttempt tells a running attempt to end; the first cause counts.
 func (e *Engine) endAttempt(id task.ID, cause error) {
-	e.mu.Lock()
-	a := e.running[id]
-	e.mu.Unlock()
-	if a != nil {
+	if a := e.attemptOf(id); a != nil {
 		a.end(cause)
 	}
 }

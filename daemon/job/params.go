@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 
 	"durable/ipc/task"
@@ -47,7 +48,10 @@ func wanted(e *json.UnmarshalTypeError) string {
 	case "bool":
 		return "true or false"
 	case "slice":
-		return "an array of strings"
+		if e.Type.Elem().Kind() == reflect.String {
+			return "an array of strings"
+		}
+		return "an array"
 	case "map":
 		return "an object of strings"
 	}

@@ -21,6 +21,7 @@ type parameters struct {
 	Rate  float64           `json:"rate"`
 	Quick bool              `json:"quick"`
 	Names []string          `json:"names"`
+	Sizes []int             `json:"sizes"`
 	Env   map[string]string `json:"env"`
 	shared
 }
@@ -34,6 +35,7 @@ func TestDecode(t *testing.T) {
 		`{"rate":true}`:  "rate: a JSON bool, want a number",
 		`{"quick":1}`:    "quick: a JSON number, want true or false",
 		`{"names":"a"}`:  "names: a JSON string, want an array of strings",
+		`{"sizes":"1"}`:  "sizes: a JSON string, want an array",
 		`{"env":[]}`:     "env: a JSON array, want an object of strings",
 		`{"cwd":1}`:      "cwd: a JSON number, want a string", // of an embedded struct, whose name is nobody's concern
 		`{"colour":1}`:   `unknown parameter "colour"`,

@@ -11,7 +11,7 @@ import (
 const downGrace = 5 * time.Second
 
 // endWithMachine ends the program before the machine does, so that nobody waits for it, and what it made of that is not taken for an end
-// of its own. Should the daemon be gone before that, the next one finds another boot.
+// of its own. Should the daemon be gone before that, the next one finds another boot, or a holder that was told.
 func (a *attempt) endWithMachine(p process, ended <-chan ending, f *follower) (any, error) {
 	grace := downGrace
 	if a.o.Grace > 0 {
@@ -27,10 +27,16 @@ func (a *attempt) endWithMachine(p process, ended <-chan ending, f *follower) (a
 				again.Reset(askAgain)
 			}
 			continue
-		case <-ended:
+		case end := <-ended:
+			f.finish()
+			a.saved.look(true)
+			switch {
+			case !end.known(): // it may live on
+				return nil, job.ErrDetached
+			case end.err == nil && !end.exit.Stopped && end.exit.Signal == "": // by itself, before anybody could tell it
+				return a.judge(end.exit, end.err, f)
+			}
+			return nil, job.Ended(task.OutcomeInterrupted, job.ErrDown)
 		}
-		f.finish()
-		a.saved.look(true)
-		return nil, job.Ended(task.OutcomeInterrupted, job.ErrDown)
 	}
 }

@@ -179,13 +179,23 @@ func (a *attempt) adopt(ctx context.Context) (any, error) {
 	if err == nil && (exit.Signal != "" || exit.Stopped) && a.otherBoot() {
 		err = shim.ErrInterrupted // it was the shutdown that ended it
 	}
-	if err == nil && exit.Stopped && a.j.Task().Timeout > 0 && ctx.Err() == nil {
+	if err == nil && exit.Stopped && ctx.Err() == nil {
 		// Told to end, and not by a cancel, which would have ended ctx: what it made of that is no end of its own.
-		return nil, job.Ended(task.OutcomeTimedOut, job.ErrTimeout)
+		return nil, a.toldToEnd(exit)
 	}
 	f := a.follow(nil)
 	f.finish()
 	return a.judge(exit, err, f)
+}
+
+// toldToEnd is the end of a program that an earlier daemon has told to end: because its time was up, or because that daemon went with all
+// programs, in the same boot.
+func (a *attempt) toldToEnd(exit shim.Exit) error {
+	t := a.j.Task()
+	if t.Timeout > 0 && t.StartedAt != nil && !exit.Ended.Before(t.StartedAt.Add(time.Duration(t.Timeout))) {
+		return job.Ended(task.OutcomeTimedOut, job.ErrTimeout)
+	}
+	return job.Ended(task.OutcomeInterrupted, job.ErrDown)
 }
 
 // Patience with a folder that does not say what has become of its program.
