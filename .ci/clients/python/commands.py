@@ -17,7 +17,7 @@ from pathlib import Path
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
-from harness import ALLOW, MCP, NOBODY, URI, Checks, Home
+from harness import ALLOW, MCP, NOBODY, URI, Checks, Home, session
 
 VERSION = importlib.metadata.version("fastmcp")
 MAJOR = int(VERSION.split(".")[0])
@@ -29,7 +29,7 @@ home = Home(f"c{MAJOR}", ALLOW)
 def connect(mode=None, at=home, cwd=None, **options):
     if MAJOR > 2:
         options["mode"] = mode
-    return Client(StdioTransport(MCP, [], env=at.env, cwd=str(cwd or at.dir), keep_alive=False), **options)
+    return session(Client(StdioTransport(MCP, [], env=at.env, cwd=str(cwd or at.dir), keep_alive=False), **options))
 
 
 def either(value, *names):

@@ -14,7 +14,7 @@ from fastmcp.exceptions import ToolError
 
 from harness import (
     ALLOW, LARGE, MCP, NOBODY, RESULT_KEYS, ROW_KEYS, SMALL, SMALL_ROWS, STATS_KEYS, STATUSES,
-    TASK_KEYS, TOOLS, URI, Checks, Home, TutorialClient, check_reports, rows,
+    TASK_KEYS, TOOLS, URI, Checks, Home, TutorialClient, check_reports, rows, session,
 )
 
 # So many records take longer than a few reports are apart, and far less than a call may; so many more
@@ -26,7 +26,7 @@ home = Home("f2", ALLOW)
 
 
 def connect(**options):
-    return Client(StdioTransport(MCP, [], env=home.env, cwd=str(home.dir), keep_alive=False), **options)
+    return session(Client(StdioTransport(MCP, [], env=home.env, cwd=str(home.dir), keep_alive=False), **options))
 
 
 class Records(logging.Handler):

@@ -1,6 +1,7 @@
 """What the Python clients share: a state folder, data, and checks that end the run when one fails."""
 
 import asyncio
+import contextlib
 import csv
 import http.client
 import json
@@ -29,6 +30,22 @@ URI = re.compile(r"task://status/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 # The policy asks a person by default; this is for what is not about that.
 ALLOW = '[policy]\ncommands = "allow"\n'
 NOBODY = "019a0000-0000-7000-8000-00000000dead"
+
+
+@contextlib.asynccontextmanager
+async def session(client):
+    """A session of FastMCP 2's client. When it leaves it closes its own streams first, and then fails if a notification is under way:
+    that is no matter of the server's, which may send one at any time."""
+    import anyio
+
+    done = False
+    try:
+        async with client as c:
+            yield c
+            done = True
+    except anyio.BrokenResourceError:
+        if not done:
+            raise
 
 
 class Checks:
