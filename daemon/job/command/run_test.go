@@ -249,13 +249,22 @@ func TestSignalledAsTheDaemonLeaves(t *testing.T) {
 	}
 }
 
-// TestStoppedUnderAnotherDaemon: what was told to end because its time was up has not ended by itself.
+// TestStoppedUnderAnotherDaemon: what was told to end has not ended by itself: its time was up, or the daemon went with all programs.
 func TestStoppedUnderAnotherDaemon(t *testing.T) {
-	s := newStage(t, verdict(shim.Ended, shim.Exit{Stopped: true, Started: began, Ended: began}, nil), nil)
-	s.host.SetAdopted(true)
-	s.task.Timeout = task.Duration(time.Second)
-	if _, err := s.run(t.Context()); job.OutcomeOf(err) != task.OutcomeTimedOut {
-		t.Errorf("%v, %v", job.OutcomeOf(err), err)
+	for name, tt := range map[string]struct {
+		timeout, ran time.Duration
+		want         task.Outcome
+	}{
+		"its time was up": {time.Second, time.Second, task.OutcomeTimedOut},
+		"before its time": {time.Minute, time.Second, task.OutcomeInterrupted},
+		"no limit":        {0, time.Hour, task.OutcomeInterrupted},
+	} {
+		s := newStage(t, verdict(shim.Ended, shim.Exit{Stopped: true, Started: began, Ended: began.Add(tt.ran)}, nil), nil)
+		s.host.SetAdopted(true)
+		s.task.StartedAt, s.task.Timeout = &began, task.Duration(tt.timeout)
+		if _, err := s.run(t.Context()); job.OutcomeOf(err) != tt.want {
+			t.Errorf("%s: %v, %v, want %s", name, job.OutcomeOf(err), err, tt.want)
+		}
 	}
 }
 
