@@ -123,7 +123,7 @@ func TestKillAndRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := `mkdir -p "$1/nested/deep"; (setsid sh -c 'echo $$ > "$1/nested/deep/cgroup.procs"; exec sleep 1000' sh "$1" &)
+	script := `mkdir -p "$1/nested/deep" "$1/empty"; (setsid sh -c 'echo $$ > "$1/nested/deep/cgroup.procs"; exec sleep 1000' sh "$1" &)
 		setsid sleep 1000 & trap "" TERM; while :; do sleep 1000; done`
 	cmd := run(t, g, "/bin/sh", "-c", script, "sh", g.Path)
 	if err := cmd.Start(); err != nil {
@@ -150,6 +150,9 @@ func TestKillAndRemove(t *testing.T) {
 		t.Errorf("removed with processes in it: %v", err)
 	}
 	Sweep(base, "durable-")
+	if _, ok := Find(base, "durable-a.1/empty"); !ok {
+		t.Error("a group that its program has made, and may be about to use, was removed")
+	}
 	if _, err := Make(base, "durable-a.1"); err == nil {
 		t.Error("one with processes was made again")
 	}
