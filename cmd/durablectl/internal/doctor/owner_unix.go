@@ -3,8 +3,12 @@
 package doctor
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 func ownerOf(info fs.FileInfo) (uid int, known bool) {
@@ -13,4 +17,27 @@ func ownerOf(info fs.FileInfo) (uid int, known bool) {
 		return 0, false
 	}
 	return int(stat.Uid), true
+}
+
+// handOver gives dir, which we have just made, to the owner of the folder above it. He could have put something else in its place
+// meanwhile: only a folder of ours is given away.
+func handOver(dir, above string) error {
+	to, err := os.Stat(above)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if owner, known := ownerOf(info); !known || owner != os.Geteuid() {
+		return fmt.Errorf("%s is not the folder that was made there", dir)
+	}
+	owner, _ := ownerOf(to)
+	return f.Chown(owner, -1)
 }

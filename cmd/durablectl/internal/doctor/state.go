@@ -46,7 +46,7 @@ func (v *visit) checkCopy(ctx context.Context) Finding {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if v.Paths.System {
-		if err := os.Chmod(dir, 0o777|fs.ModeSticky); err != nil { // the daemon is another user; the folder above is closed
+		if err := handOver(dir, v.info.Paths.State); err != nil { // the daemon is another user
 			return failed(err, "")
 		}
 	}
