@@ -98,7 +98,7 @@ func (s *Service) leave(ctx context.Context, info task.Info, req task.ShutdownRe
 		if err == nil {
 			return true, nil
 		}
-		lock, err := socket.TryLock(s.paths.Lock)
+		lock, err := socket.TryExisting(s.paths.Lock)
 		if errors.Is(err, socket.ErrLocked) {
 			return false, errThere
 		}
@@ -240,7 +240,7 @@ func (s *Service) Uninstall(ctx context.Context, purge bool) (Kept, error) {
 
 // purge removes the state folder, which must not be one that somebody still uses.
 func (s *Service) purge() error {
-	lock, err := socket.TryLock(s.paths.Lock)
+	lock, err := socket.TryExisting(s.paths.Lock)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return task.Errorf(task.FailedPrecondition, "a daemon still has %s: it was not removed (%w)", s.paths.State, err)
 	}

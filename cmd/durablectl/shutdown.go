@@ -80,7 +80,7 @@ func gone(ctx context.Context, svc task.Service, info task.Info) (bool, error) {
 	case !unreachable(err):
 		return false, backoff.Permanent(err)
 	}
-	lock, err := socket.TryLock(socket.In(info.Paths.State).Lock)
+	lock, err := socket.TryExisting(socket.In(info.Paths.State).Lock)
 	if errors.Is(err, socket.ErrLocked) {
 		return false, errThere
 	}

@@ -305,3 +305,28 @@ func TestLock(t *testing.T) {
 		t.Errorf("no folder: %v", err)
 	}
 }
+
+// TestLockThatIsNotThere: to ask for it makes none, and neither does a link that somebody has put there.
+func TestLockThatIsNotThere(t *testing.T) {
+	d := dir(t)
+	if _, err := socket.TryExisting(d + "/lock"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want that there is none", err)
+	}
+	if err := os.Symlink(d+"/lock", d+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := socket.TryLock(d + "/link"); err == nil || errors.Is(err, socket.ErrLocked) {
+		t.Errorf("by a link: %v", err)
+	}
+	if _, err := os.Lstat(d + "/lock"); err == nil {
+		t.Error("it was made")
+	}
+	lock, err := socket.TryLock(d + "/lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	if _, err := socket.TryExisting(d + "/lock"); !errors.Is(err, socket.ErrLocked) {
+		t.Errorf("%v, want ErrLocked", err)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"durable/daemon/shim/protocol"
+	"durable/ipc/socket"
 	"durable/ipc/task"
 )
 
@@ -186,16 +187,12 @@ func (v *visit) holders(ctx context.Context) []Finding {
 func heldBelow(dir string) bool {
 	attempts, _ := os.ReadDir(dir)
 	for _, a := range attempts {
-		folder := filepath.Join(dir, a.Name())
-		if _, err := os.Stat(filepath.Join(folder, protocol.FileLock)); err != nil {
-			continue
-		}
-		lock, err := protocol.TryLock(folder)
-		if errors.Is(err, protocol.ErrLocked) {
+		lock, err := socket.TryExisting(filepath.Join(dir, a.Name(), protocol.FileLock))
+		if errors.Is(err, socket.ErrLocked) {
 			return true
 		}
 		if err == nil {
-			_ = lock.Close()
+			_ = lock.Unlock()
 		}
 	}
 	return false

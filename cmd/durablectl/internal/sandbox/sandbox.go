@@ -115,7 +115,7 @@ func (s *Sandbox) Client(name string) *client.Client {
 // Alive reports whether a daemon lives in the sandbox. Do not ask while one is starting: it could find its
 // lock taken.
 func (s *Sandbox) Alive() (bool, error) {
-	lock, err := socket.TryLock(s.Paths.Lock)
+	lock, err := socket.TryExisting(s.Paths.Lock)
 	switch {
 	case err == nil:
 		return false, lock.Unlock()
