@@ -116,6 +116,13 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 	}
 	undos.add(undo)
 	first := s.running(ctx, before)
+	changing := false
+	undos.add(func() { // once the link and the unit are as they were: that is why it is added before those are touched
+		if before.Running && changing {
+			s.opts.Say("the version before is started again")
+			_ = s.manager.restart(context.WithoutCancel(ctx))
+		}
+	})
 	undo, err = s.manager.register(ctx)
 	if err != nil {
 		return err
@@ -124,18 +131,13 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 	if undo, err = s.home.turn(dir); err != nil {
 		return err
 	}
+	undos.add(undo)
 	if before.Running && old == dir && before.Socket == s.opts.Socket {
 		return s.answers(ctx, nil)
 	}
-	undos.add(func() { // once the rest is as it was
-		if before.Running {
-			s.opts.Say("the version before is started again")
-			_ = s.manager.restart(context.WithoutCancel(ctx))
-		}
-	})
-	undos.add(undo)
+	changing = true
 	if err := s.change(ctx, before, first); err != nil {
-		if !before.Installed {
+		if !before.Running { // one that was stopped on purpose stays stopped
 			_ = s.manager.stop(context.WithoutCancel(ctx))
 		}
 		return err

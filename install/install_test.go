@@ -48,7 +48,10 @@ func (f *fake) register(context.Context) (func(), error) {
 		return nil, err
 	}
 	f.registered = true
-	return func() { f.registered = before }, nil
+	return func() {
+		f.did = append(f.did, "unregister "+f.s.home.version())
+		f.registered = before
+	}, nil
 }
 func (f *fake) unregister(context.Context) error {
 	f.registered = false
@@ -232,6 +235,28 @@ func TestFailedInstallLeavesNothing(t *testing.T) {
 					t.Errorf("left %q, want %q; registered %t, up %t", after, before, f.registered, f.up)
 				}
 			})
+		}
+	}
+}
+
+// TestFailedUpgradeIsTakenBack in the order in which the old daemon finds all as it was; one that was stopped on purpose stays stopped.
+func TestFailedUpgradeIsTakenBack(t *testing.T) {
+	for _, up := range []bool{true, false} {
+		s, f := newTest(t)
+		if _, err := install(t, s, putPrograms(t, "v1.0.0", 1)); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"check", "register", "start v1.1.0", "unregister v1.0.0", "start v1.0.0"}
+		if !up {
+			f.halt()
+			want = []string{"check", "register", "start v1.1.0", "stop", "unregister v1.0.0"}
+		}
+		f.did, f.broken = nil, "start v1.1.0"
+		if _, err := install(t, s, putPrograms(t, "v1.1.0", 1)); err == nil {
+			t.Fatal("it did not fail")
+		}
+		if !slices.Equal(f.did, want) || f.up != up {
+			t.Errorf("did %q, want %q; up %t", f.did, want, f.up)
 		}
 	}
 }
