@@ -12,9 +12,21 @@ import (
 // The numbers that macOS keeps for the users of services.
 const leastID, mostID = 200, 400
 
-// makeAccount makes the user and the group of the system's service, unless they are there. They stay at an uninstall: a number that
-// another user gets later would own what was left.
+// makeAccount makes the user and the group of the system's service, and his folders, unless they are there. The user stays at an
+// uninstall: a number that another user gets later would own what was left.
 func makeAccount(ctx context.Context, say func(string, ...any)) error {
+	if err := makeUser(ctx, say); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/var/lib/durable", "/var/run/durable"} {
+		if _, err := run(ctx, "install", "-d", "-o", launchdUser, "-g", launchdUser, "-m", "0750", dir); err != nil {
+			return fmt.Errorf("make %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func makeUser(ctx context.Context, say func(string, ...any)) error {
 	if _, err := user.Lookup(launchdUser); err == nil {
 		return nil
 	}
@@ -38,11 +50,6 @@ func makeAccount(ctx context.Context, say func(string, ...any)) error {
 	} {
 		if _, err := run(ctx, "dscl", append([]string{".", "-create"}, args...)...); err != nil {
 			return task.Errorf(task.FailedPrecondition, "make the user %s: %w", launchdUser, err)
-		}
-	}
-	for _, dir := range []string{"/var/lib/durable", "/var/run/durable"} {
-		if _, err := run(ctx, "install", "-d", "-o", launchdUser, "-g", launchdUser, "-m", "0750", dir); err != nil {
-			return fmt.Errorf("make %s: %w", dir, err)
 		}
 	}
 	say("made the user %s: jobs run as it, and members of its group may use the service", launchdUser)

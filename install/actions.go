@@ -108,6 +108,8 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 		if err := makeAccount(ctx, s.opts.Say); err != nil {
 			return err
 		}
+	} else if err := os.MkdirAll(s.paths.State, 0o700); err != nil { // launchd opens the log there before there is a daemon
+		return explain("make "+s.paths.State, err)
 	}
 	old := s.home.inForce()
 	dir, undo, err := s.home.put(src)

@@ -180,6 +180,9 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	if err != nil || res.Version != "v1.0.0" || !res.Changed || res.Before != "" {
 		t.Fatalf("%+v, %v", res, err)
 	}
+	if info, err := os.Stat(s.paths.State); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the state folder: %v, %v", info, err)
+	}
 	if out, err := run(t.Context(), filepath.Join(s.home.bin, "durablectl")); err != nil || !strings.Contains(out, "v1.0.0") {
 		t.Errorf("by its link: %q, %v", out, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -66,6 +67,9 @@ func given(cfg daemon.Config) (ours net.Listener) {
 
 // logTo makes a file of the standard streams: not every service manager has a place for them.
 func logTo(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil { // at the first start nothing has made it yet
+		return task.Errorf(task.FailedPrecondition, "log file: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return task.Errorf(task.FailedPrecondition, "log file: %w", err)
