@@ -51,6 +51,7 @@ func Unit(program string, system, withSocket bool) (string, error) {
 	line("OOMPolicy=continue")
 	line("Delegate=yes")
 	line("TasksMax=infinity")
+	line("TimeoutStartSec=infinity") // it is ready when its store is, which may have to be migrated first
 	line("TimeoutStopSec=30")
 	if system {
 		line("User=%s", Name)
