@@ -2,13 +2,17 @@ package install
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/mod/semver"
 
+	"durable/ipc/socket"
 	"durable/ipc/task"
 )
 
@@ -183,14 +187,35 @@ func (s *Service) mayReplace(ctx context.Context, src source) error {
 		return task.Errorf(task.FailedPrecondition, "durable %s reads stores up to schema %d, and the installed %s has made schema %d of yours: nothing was changed",
 			src.version, want, versionOf(old), have).
 			WithHint("the way back: durablectl service stop%[2]s, move the store's files in %[1]s away (store.db and the marker beside it), "+
-				"DURABLE_HOME=%[1]s durabled restore %[1]s/store.db.schema%[3]d.bak with the older programs, then install again with --downgrade; "+
-				"what was done since that copy is lost", s.paths.State, s.flag(), want)
+				"%[4]s durabled restore %[3]s with the older programs, then install again with --downgrade; "+
+				"what was done since that copy is lost", s.paths.State, s.flag(), typed(filepath.Join(s.paths.State, fmt.Sprintf("store.db.schema%d.bak", want))), s.owning())
 	}
 	if !s.opts.Downgrade && Older(src.version, versionOf(old)) {
 		return task.Errorf(task.FailedPrecondition, "durable %s is older than the installed %s: nothing was changed", src.version, versionOf(old)).
 			WithHint("--downgrade installs it all the same: it can read the store")
 	}
 	return nil
+}
+
+// owning is how a person types what comes before a program that is to work in the state folder: as the folder's owner, who could not
+// read what root makes there.
+func (s *Service) owning() string {
+	home := socket.EnvHome + "=" + typed(s.paths.State)
+	switch {
+	case !s.opts.System || runtime.GOOS == "windows":
+		return home
+	case runtime.GOOS == "darwin":
+		return "sudo -u " + launchdUser + " env " + home
+	}
+	return "sudo -u " + Name + " env " + home
+}
+
+// typed is a path as one types it in a shell.
+func typed(path string) string {
+	if strings.Contains(path, " ") {
+		return `"` + path + `"`
+	}
+	return path
 }
 
 func (s *Service) sourceProgram(src source) string {

@@ -281,6 +281,21 @@ func TestOlderSchemaIsRefused(t *testing.T) {
 	}
 }
 
+// TestWayBackIsTheOwners: what root restores there could not be read by the daemon.
+func TestWayBackIsTheOwners(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("left out: the machine's service has another user, or none")
+	}
+	for want, s := range map[string]Service{
+		`DURABLE_HOME="/home/anna/a b"`:                     {paths: socket.Paths{State: "/home/anna/a b"}},
+		`sudo -u durable env DURABLE_HOME=/var/lib/durable`: {paths: socket.SystemPaths(), opts: Options{System: true}},
+	} {
+		if got := s.owning(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestSourceIsChecked(t *testing.T) {
 	newTest(t) // skips where there are no scripts
 	none, broken := t.TempDir(), putPrograms(t, "v1", 1)
