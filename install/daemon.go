@@ -21,6 +21,8 @@ const (
 	// leaveMost is how long a daemon may take to leave.
 	leaveMost = 45 * time.Second
 	look      = 50 * time.Millisecond
+	// lookMost is how long a daemon may take to say that it is still there.
+	lookMost = 5 * time.Second
 )
 
 // connect returns a client that starts nothing and waits for nobody.
@@ -145,7 +147,7 @@ func (s *Service) Stop(ctx context.Context, all bool) error {
 	return s.halt(ctx, st, all)
 }
 
-func (s *Service) halt(ctx context.Context, st Status, all bool) error {
+func (s *Service) halt(ctx context.Context, st Status, all bool) (err error) {
 	mark := "durablectl service stop\n"
 	if all {
 		mark = socket.StoppedAll
@@ -154,6 +156,13 @@ func (s *Service) halt(ctx context.Context, st Status, all bool) error {
 		if err := writeFile(s.paths.Stopped, []byte(mark)); err != nil {
 			return explain("mark the deliberate stop", err)
 		}
+		defer func() { // a daemon that is still there must not end its programs, or stay away, some other day
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookMost)
+			defer cancel()
+			if err != nil && s.running(ctx, st) != nil {
+				_ = os.Remove(s.paths.Stopped)
+			}
+		}()
 	}
 	// The service's daemon reads the mark when it is told to leave. One that is not the service's has to be told; so has one that the
 	// service manager would kill.

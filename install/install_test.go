@@ -25,6 +25,7 @@ type fake struct {
 	up         bool
 	broken     string // a step that fails
 	did        []string
+	stays      bool // its daemon does, where the stop fails
 	stop       func()
 }
 
@@ -81,7 +82,9 @@ type stopper struct{ *fake }
 
 func (s stopper) stop(context.Context) error {
 	err := s.step("stop")
-	s.halt()
+	if err == nil || !s.stays {
+		s.halt()
+	}
 	return err
 }
 
@@ -260,6 +263,23 @@ func TestFailedUpgradeIsTakenBack(t *testing.T) {
 		}
 		if !slices.Equal(f.did, want) || f.up != up {
 			t.Errorf("did %q, want %q; up %t", f.did, want, f.up)
+		}
+	}
+}
+
+// TestFailedStopLeavesNoMark: the daemon that is still there would end its programs the next time that it leaves.
+func TestFailedStopLeavesNoMark(t *testing.T) {
+	for _, stays := range []bool{true, false} {
+		s, f := newTest(t)
+		if _, err := install(t, s, putPrograms(t, "v1.0.0", 1)); err != nil {
+			t.Fatal(err)
+		}
+		f.broken, f.stays = "stop", stays
+		if err := s.Stop(t.Context(), true); err == nil {
+			t.Error("it did not fail")
+		}
+		if marked := exists(s.paths.Stopped); marked == stays {
+			t.Errorf("the daemon stays: %t, the mark: %t", stays, marked)
 		}
 	}
 }
