@@ -122,9 +122,10 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 	}
 	undos.add(undo)
 	first := s.running(ctx, before)
+	up := before.Running || before.starting()
 	changing := false
 	undos.add(func() { // once the link and the unit are as they were: that is why it is added before those are touched
-		if before.Running && changing {
+		if up && changing {
 			s.opts.Say("the version before is started again")
 			_ = s.manager.restart(context.WithoutCancel(ctx))
 		}
@@ -138,12 +139,12 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 		return err
 	}
 	undos.add(undo)
-	if before.Running && old == dir && before.Socket == s.opts.Socket {
-		return s.answers(ctx, nil)
+	if before.Running && old == dir && before.Socket == s.opts.Socket && (first == nil || first.Version == src.version) {
+		return s.answers(ctx, nil, src.version)
 	}
 	changing = true
-	if err := s.change(ctx, before, first); err != nil {
-		if !before.Running { // one that was stopped on purpose stays stopped
+	if err := s.change(ctx, before, first, src.version); err != nil {
+		if !up { // one that was stopped on purpose stays stopped
 			_ = s.manager.stop(context.WithoutCancel(ctx))
 		}
 		return err
@@ -152,7 +153,7 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 }
 
 // change has the new daemon take over from the one that runs, whoever started that: programs live on, and jobs go on where they were.
-func (s *Service) change(ctx context.Context, before Status, first *task.Info) error {
+func (s *Service) change(ctx context.Context, before Status, first *task.Info, version string) error {
 	var err error
 	switch {
 	case before.Running && before.Socket == s.opts.Socket:
@@ -168,12 +169,17 @@ func (s *Service) change(ctx context.Context, before Status, first *task.Info) e
 				return err
 			}
 		}
-		err = s.manager.start(ctx)
+		if before.starting() { // to start it would be to wait for the version before
+			err = s.manager.stop(ctx)
+		}
+		if err == nil {
+			err = s.manager.start(ctx)
+		}
 	}
 	if err != nil {
 		return err
 	}
-	return s.answers(ctx, first)
+	return s.answers(ctx, first, version)
 }
 
 // mayReplace refuses a version that is older than the one in force, and one that cannot read the store.

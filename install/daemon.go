@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -57,8 +58,8 @@ func (s *Service) hold(ctx context.Context, info *task.Info) {
 	}
 }
 
-// answers waits until a daemon answers at the socket, another one than before (nil: any).
-func (s *Service) answers(ctx context.Context, before *task.Info) error {
+// answers waits until a daemon of that version (empty: any) answers at the socket, another one than before (nil: any).
+func (s *Service) answers(ctx context.Context, before *task.Info, version string) error {
 	c := s.connect()
 	defer func() { _ = c.Close() }()
 	_, err := backoff.Retry(ctx, func() (task.Info, error) {
@@ -68,6 +69,9 @@ func (s *Service) answers(ctx context.Context, before *task.Info) error {
 		}
 		if err == nil && before != nil && same(info, *before) {
 			err = errThere
+		}
+		if err == nil && version != "" && info.Version != version {
+			err = fmt.Errorf("another one does, of version %s", info.Version)
 		}
 		return info, err
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(look)), backoff.WithMaxElapsedTime(answerMost))
@@ -134,7 +138,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.manager.start(ctx); err != nil {
 		return err
 	}
-	return s.answers(ctx, nil)
+	return s.answers(ctx, nil, "")
 }
 
 // Stop stops the service until somebody starts it, or the machine: clients leave it alone meanwhile. Programs live on and are found
@@ -186,7 +190,7 @@ func (s *Service) Restart(ctx context.Context) error {
 	if err := s.manager.restart(ctx); err != nil {
 		return err
 	}
-	return s.answers(ctx, nil)
+	return s.answers(ctx, nil, "")
 }
 
 // mine is for what can be done to the service of a package too.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"strings"
 
 	"durable/ipc/socket"
 	"durable/ipc/task"
@@ -60,6 +61,9 @@ type Status struct {
 
 // AtBoot reports whether the service starts without anybody logging in.
 func (s Status) AtBoot() bool { return s.Enabled && (s.System || s.Linger) }
+
+// starting: systemd runs it, or is about to, and its daemon is not ready yet.
+func (s Status) starting() bool { return strings.HasPrefix(s.State, "activating") }
 
 // New returns the service that opts mean. It changes nothing. The error says why there can be none here.
 func New(opts Options) (*Service, error) {

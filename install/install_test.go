@@ -23,6 +23,7 @@ type fake struct {
 	s          *Service
 	registered bool
 	up         bool
+	state      string
 	broken     string // a step that fails
 	did        []string
 	stays      bool // its daemon does, where the stop fails
@@ -39,7 +40,7 @@ func (f *fake) step(name string) error {
 
 func (f *fake) name() string { return "fake" }
 func (f *fake) look(_ context.Context, st *Status) error {
-	st.Installed, st.Enabled, st.Running = f.registered, f.registered, f.up
+	st.Installed, st.Enabled, st.Running, st.State = f.registered, f.registered, f.up, f.state
 	return nil
 }
 func (f *fake) check(context.Context) error { return f.step("check") }
@@ -281,6 +282,38 @@ func TestFailedStopLeavesNoMark(t *testing.T) {
 		if marked := exists(s.paths.Stopped); marked == stays {
 			t.Errorf("the daemon stays: %t, the mark: %t", stays, marked)
 		}
+	}
+}
+
+// TestUpgradeWhileItStarts: one that is not ready yet makes room for the new version too, and comes back where that fails.
+func TestUpgradeWhileItStarts(t *testing.T) {
+	for _, broken := range []string{"", "start v1.1.0"} {
+		s, f := newTest(t)
+		if _, err := install(t, s, putPrograms(t, "v1.0.0", 1)); err != nil {
+			t.Fatal(err)
+		}
+		f.halt()
+		f.did, f.state, f.broken = nil, "activating (start)", broken
+		want := []string{"check", "register", "stop", "start v1.1.0"}
+		if broken != "" {
+			want = append(want, "unregister v1.0.0", "start v1.0.0")
+		}
+		if _, err := install(t, s, putPrograms(t, "v1.1.0", 1)); (err == nil) != (broken == "") || !slices.Equal(f.did, want) {
+			t.Errorf("%v; did %q, want %q", err, f.did, want)
+		}
+	}
+}
+
+// TestAnotherVersionIsNoAnswer: a daemon that was there before must not pass for the one that was installed.
+func TestAnotherVersionIsNoAnswer(t *testing.T) {
+	s, _ := newTest(t)
+	if _, err := install(t, s, putPrograms(t, "v1.0.0", 1)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*look)
+	defer cancel()
+	if err := s.answers(ctx, nil, "v1.1.0"); !errors.Is(err, task.Unavailable) {
+		t.Errorf("%v, want that none answers", err)
 	}
 }
 
