@@ -150,6 +150,11 @@ func (l *ledger) holds(event string, released ...*promise) {
 		if bad := l.looks(p, there[number], slices.Contains(released, p)); bad != "" {
 			l.s.t.Errorf("after %s: task %s (%s): %s", event, number, p.name, bad)
 		}
+		if p.rows > 0 && p.ended == nil && endings[number] > 0 { // a copy ends by itself, also between two looks
+			if bad := l.looks(p, l.s.task(number), true); bad != "" {
+				l.s.t.Errorf("after %s: task %s (%s): %s", event, number, p.name, bad)
+			}
+		}
 		want := map[bool]int{true: 1}[p.ended != nil]
 		if submitted[number] != 1 || endings[number] != want {
 			l.s.t.Errorf("after %s: task %s was submitted %d times and has ended %d times, want 1 and %d", event, number, submitted[number], endings[number], want)
