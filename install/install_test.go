@@ -1,3 +1,7 @@
+//go:build unix
+
+// The programs of these tests are scripts.
+
 package install
 
 import (
@@ -7,7 +11,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -127,9 +130,6 @@ func putPrograms(t *testing.T, version string, schema int) string {
 // newTest returns a service in folders of the test's own.
 func newTest(t *testing.T) (*Service, *fake) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("left out: the programs of this test are scripts")
-	}
 	dir, err := os.MkdirTemp("/tmp", "durable-install-") // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
@@ -331,21 +331,6 @@ func TestOlderSchemaIsRefused(t *testing.T) {
 	}
 	if s.home.version() != "v1.0.0" || slices.Contains(f.did, "register") {
 		t.Errorf("version %s, did %v", s.home.version(), f.did)
-	}
-}
-
-// TestWayBackIsTheOwners: what root restores there could not be read by the daemon.
-func TestWayBackIsTheOwners(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("left out: the machine's service has another user, or none")
-	}
-	for want, s := range map[string]Service{
-		`DURABLE_HOME="/home/anna/a b"`:                     {paths: socket.Paths{State: "/home/anna/a b"}},
-		`sudo -u durable env DURABLE_HOME=/var/lib/durable`: {paths: socket.SystemPaths(), opts: Options{System: true}},
-	} {
-		if got := s.owning(); got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
 	}
 }
 

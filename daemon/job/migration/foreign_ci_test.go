@@ -19,10 +19,7 @@ import (
 func TestCIForeignParquet(t *testing.T) {
 	folder := os.Getenv("FOREIGN_PARQUET")
 	if folder == "" {
-		if os.Getenv("DURABLE_TEST_ALL") != "" {
-			t.Fatal("no files: .ci/migration/run makes them")
-		}
-		t.Skip("left out: Parquet files of pyarrow; .ci/migration/run makes them")
+		t.Fatal("no files: .ci/migration/run makes them")
 	}
 	lines := func(name string, more ...any) []string {
 		out := filepath.Join(t.TempDir(), "out.jsonl")

@@ -10,13 +10,14 @@ import (
 
 // TestHandOver: a folder that root has made becomes the daemon's; what a link in its place leads to does not.
 func TestHandOver(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("left out: only root can give a folder away")
-	}
 	const nobody = 65534
+	to := os.Geteuid() // only root can give a folder away; others give it to themselves
+	if to == 0 {
+		to = nobody
+	}
 	above, theirs := t.TempDir(), t.TempDir()
 	made, link := filepath.Join(above, "made"), filepath.Join(above, "link")
-	for _, err := range []error{os.Chown(above, nobody, -1), os.Mkdir(made, 0o700), os.Symlink(theirs, link)} {
+	for _, err := range []error{os.Chown(above, to, -1), os.Mkdir(made, 0o700), os.Symlink(theirs, link)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,13 +30,13 @@ func TestHandOver(t *testing.T) {
 		uid, _ := ownerOf(info)
 		return uid
 	}
-	if err := handOver(made, above); err != nil || owner(made) != nobody {
+	if err := handOver(made, above); err != nil || owner(made) != to {
 		t.Errorf("%v; the folder belongs to %d", err, owner(made))
 	}
-	if err := handOver(made, above); err == nil {
+	if err := handOver(made, above); err == nil && to != os.Geteuid() {
 		t.Error("a folder that is not ours was given away")
 	}
-	if err := handOver(link, above); err == nil || owner(theirs) != 0 {
+	if err := handOver(link, above); err == nil || owner(theirs) != os.Geteuid() {
 		t.Errorf("by a link: %v; what it leads to belongs to %d", err, owner(theirs))
 	}
 }
