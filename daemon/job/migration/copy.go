@@ -228,7 +228,10 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 
 // consume writes batches until there are none, or ctx is done.
 func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, full <-chan *batch) error {
-	last := time.Now()
+	last, every := time.Now(), m.commitEvery
+	if m.p.DestinationFormat == formatPostgres {
+		every = min(every, aheadCommit)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -242,7 +245,7 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 			}
 			free <- b
 		}
-		if m.p.BatchSize != nil || time.Since(last) >= m.commitEvery {
+		if m.p.BatchSize != nil || time.Since(last) >= every {
 			if err := m.save(ctx, st); err != nil {
 				return err
 			}
