@@ -228,10 +228,7 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 
 // consume writes batches until there are none, or ctx is done.
 func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, full <-chan *batch) error {
-	last, every := time.Now(), m.commitEvery
-	if m.p.DestinationFormat == formatPostgres {
-		every = min(every, aheadCommit)
-	}
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -245,7 +242,7 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 			}
 			free <- b
 		}
-		if m.p.BatchSize != nil || time.Since(last) >= every {
+		if m.p.BatchSize != nil || time.Since(last) >= m.commitEvery {
 			if err := m.save(ctx, st); err != nil {
 				return err
 			}

@@ -195,10 +195,6 @@
 // so that nothing follows from it; only the position counts. What is appended is told apart by a sum of the table
 // before, since PostgreSQL has no rowid.
 //
-// A large table is verified while it is still copied, on the processor that the server's one process for the copy leaves idle: see
-// pgAhead. Rejected: sums made by the server, whose hashes of values are its own affair and change with its version; copying over
-// two connections, whose positions could not commit together.
-//
 // Verification compares counts and the sum of the records' hashes. A sum does not depend on the order
 // (tables have none), is carried over a restart in eight bytes, and can be taken of two halves of a
 // table side by side. It covers what the destination gives back, after the mapping: a value that the

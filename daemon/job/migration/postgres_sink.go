@@ -31,8 +31,6 @@ type pgSink struct {
 	buf      []byte
 	hash     hasher
 	upsert   *pgUpsert // of mode=upsert
-	reader   *pgAhead  // nil: the table is not large
-	aheadOff bool      // ranges of its pages cannot be read
 }
 
 // connect opens the connection once, and finds the schema.
@@ -361,11 +359,7 @@ func (s *pgSink) commit(ctx context.Context, st *state) error {
 	if err := s.position.update(inner, st); err != nil {
 		return err
 	}
-	if err := s.end(ctx); err != nil {
-		return err
-	}
-	s.ahead(inner)
-	return nil
+	return s.end(ctx)
 }
 
 // reset begins anew within what this line of tasks has made: the source cannot be read on from where it was.
@@ -399,7 +393,6 @@ func (s *pgSink) size() int64 {
 
 // close ends the attempt's hold. What was not committed is gone, as after a crash.
 func (s *pgSink) close() error {
-	s.reader.close()
 	s.conn.close()
 	s.conn = nil
 	return nil

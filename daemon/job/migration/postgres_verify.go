@@ -9,16 +9,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// verify reads our rows back over connections of its own: what the reader ahead has left. Parts of the table are read
-// side by side: the digest does not depend on the order.
+// verify reads our rows back over connections of its own. Parts of the table are read side by side: the digest does
+// not depend on the order.
 func (s *pgSink) verify(ctx context.Context, st *state, tick func(int64)) (digest, error) {
-	passes, next := s.reader.finish()
 	conn, err := s.p.connectDestination(ctx)
 	if err != nil {
 		return digest{}, err
 	}
 	defer conn.close()
-	wheres, snapshot, err := s.divide(ctx, conn, next)
+	wheres, snapshot, err := s.divide(ctx, conn)
 	if err != nil {
 		return digest{}, err
 	}
@@ -32,24 +31,11 @@ func (s *pgSink) verify(ctx context.Context, st *state, tick func(int64)) (diges
 			conns = append(conns, other)
 		}
 	}
-	if len(wheres) == 1 {
-		passes = nil // all is read
-	}
 	parts, ticks := make([]digest, len(wheres)), sharedTick(len(wheres), tick)
 	g, ctx := errgroup.WithContext(ctx)
 	for i, where := range wheres {
-		g.Go(func() error {
-			for n := i; n < len(passes); n += len(wheres) {
-				d, err := s.confirm(ctx, conns[i], passes[n])
-				if err != nil {
-					return err
-				}
-				parts[i] = parts[i].plus(d)
-				ticks(i, parts[i].Records)
-			}
-			before := parts[i]
-			d, err := s.read(ctx, conns[i], where, func(n int64) { ticks(i, before.Records+n) })
-			parts[i] = before.plus(d)
+		g.Go(func() (err error) {
+			parts[i], err = s.read(ctx, conns[i], where, func(n int64) { ticks(i, n) })
 			return err
 		})
 	}
@@ -65,15 +51,11 @@ func (s *pgSink) verify(ctx context.Context, st *state, tick func(int64)) (diges
 // connection takes.
 const dividedPages = 1024
 
-// dividable is the condition of a row of pg_class that ranges of pages can be read of: before version 14 the server would
-// read all pages for each; a table with parts of its own has other pages.
-const dividable = "c.relkind = 'r' and not c.relhassubclass and current_setting('server_version_num')::int >= 140000"
-
-// divide returns the conditions of two parts of the pages from next on, and the snapshot in which all are read: a row is in one
-// of them only.
-func (s *pgSink) divide(ctx context.Context, conn *pgConn, next int64) (wheres []string, snapshot string, err error) {
-	row, err := conn.one(ctx, "select pg_relation_size(c.oid) / current_setting('block_size')::bigint from pg_class c where c.oid = $1::oid and "+
-		dividable, s.table.oid)
+// divide returns the conditions of two parts, and the snapshot in which all are read: a row is in one of them only. Before
+// version 14 the server would read all pages for each part; a table with parts of its own has other pages.
+func (s *pgSink) divide(ctx context.Context, conn *pgConn) (wheres []string, snapshot string, err error) {
+	row, err := conn.one(ctx, `select pg_relation_size(c.oid) / current_setting('block_size')::bigint from pg_class c
+		where c.oid = $1::oid and c.relkind = 'r' and not c.relhassubclass and current_setting('server_version_num')::int >= 140000`, s.table.oid)
 	if err != nil || row == nil {
 		return []string{""}, "", err
 	}
@@ -87,8 +69,8 @@ func (s *pgSink) divide(ctx context.Context, conn *pgConn, next int64) (wheres [
 	if row, err = conn.one(ctx, "select pg_export_snapshot()"); err != nil {
 		return nil, "", err
 	}
-	middle := fmt.Sprintf("'(%d,0)'", next+(pages-next)/2)
-	return []string{fmt.Sprintf(" where ctid >= '(%d,0)' and ctid < %s", next, middle), " where ctid >= " + middle}, row[0], nil
+	middle := fmt.Sprintf("'(%d,0)'::tid", pages/2)
+	return []string{" where ctid < " + middle, " where ctid >= " + middle}, row[0], nil
 }
 
 // join opens another connection that sees the same.

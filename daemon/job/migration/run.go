@@ -249,11 +249,7 @@ func (m *migration) verify(ctx context.Context, st *state) (digest, error) {
 		}
 		return found, job.Permanent(e.WithHint("something else wrote to it meanwhile; start the migration anew"))
 	}
-	ahead := ""
-	if s, ok := m.sink.(interface{ readAhead() int64 }); ok && s.readAhead() > 0 {
-		ahead = fmt.Sprintf(", %s of them read while copying", humanize.Comma(s.readAhead()))
-	}
-	m.j.Logf("verified %s records in %s%s: %s", humanize.Comma(found.Records), time.Since(start).Round(time.Millisecond), ahead, found)
+	m.j.Logf("verified %s records in %s: %s", humanize.Comma(found.Records), time.Since(start).Round(time.Millisecond), found)
 	return found, nil
 }
 
