@@ -35,8 +35,8 @@ func (b *batch) empty() bool { return b.rows() == 0 && len(b.bad) == 0 }
 // What bounds a batch besides its number of records, and how many are under way at once: together
 // they bound the memory of a migration.
 const (
-	batchBytes   = 1 << 20
-	recordBytes  = 24 // what a batch keeps of each record besides
+	batchBytes   = 1 << 20 // unless the destination's room says otherwise
+	recordBytes  = 24      // what a batch keeps of each record besides
 	batchTime    = 100 * time.Millisecond
 	batchesAhead = 4
 )
@@ -52,7 +52,8 @@ type producer struct {
 	// tail: what comes after the last of them is read too, for the records left out there.
 	tail bool
 
-	most    int           // records of a batch
+	most    int // records of a batch
+	room    *room
 	limiter *rate.Limiter // nil: none
 	hash    hasher
 
@@ -97,8 +98,8 @@ func (p *producer) run(ctx context.Context, free <-chan *batch, full chan<- *bat
 
 // fill adds records to b until it is full.
 func (p *producer) fill(ctx context.Context, b *batch) error {
-	start, bytes := time.Now(), 0
-	for n := 1; (p.left > 0 || p.tail) && b.rows() < p.most && bytes < batchBytes; n++ {
+	start, bytes, room := time.Now(), 0, p.room.now()
+	for n := 1; (p.left > 0 || p.tail) && b.rows() < p.most && bytes < room; n++ {
 		if (n%64 == 0 || p.limiter != nil) && (ctx.Err() != nil || time.Since(start) > batchTime) {
 			return nil // run sees to ctx
 		}
@@ -204,6 +205,7 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 		p.cast = append(p.cast, m.source.caster(c))
 	}
 	p.shorten()
+	p.room = newRoom(p.direct)
 	free, full := make(chan *batch, batchesAhead), make(chan *batch, batchesAhead)
 	for range batchesAhead {
 		free <- &batch{width: len(st.Columns)}
@@ -216,7 +218,7 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 		ended <- p.run(inner, free, full)
 		close(full)
 	}()
-	err = m.consume(ctx, st, free, full)
+	err = m.consume(ctx, st, free, full, p.room)
 	stop()
 	for range full { // let the producer go
 	}
@@ -227,7 +229,7 @@ func (m *migration) copy(ctx context.Context, st *state) error {
 }
 
 // consume writes batches until there are none, or ctx is done.
-func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, full <-chan *batch) error {
+func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, full <-chan *batch, room *room) error {
 	last := time.Now()
 	for {
 		select {
@@ -237,9 +239,11 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 			if !more {
 				return nil
 			}
+			start, refused := time.Now(), st.Skipped
 			if err := m.take(ctx, st, b); err != nil {
 				return err
 			}
+			room.wrote(time.Since(start), st.Skipped > refused)
 			free <- b
 		}
 		if m.p.BatchSize != nil || time.Since(last) >= m.commitEvery {

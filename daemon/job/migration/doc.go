@@ -187,11 +187,12 @@
 // copy and gives the total that progress needs. The halves of a large CSV file are surveyed side by side.
 //
 // PostgreSQL is used by pgconn, the lower half of pgx, without its type system: rows go in by COPY in text
-// format, a savepoint before each batch, and come back as text, over two connections that share a snapshot. A batch is a
-// MiB, unless batch_size says otherwise: the statements around it then cost next to nothing, and a record that the server
-// refuses is found by the line that its error names, then by halving. Rejected: COPY in binary format, which needs an
+// format, a savepoint before each batch, and come back as text, over two connections that share a snapshot. A batch has
+// 4 MiB where the server is fast and refuses nothing, down to 256 KiB elsewhere: a COPY costs something of its own, and a record that the
+// server refuses is found by the line that its error names, then by halving. Rejected: COPY in binary format, which needs an
 // encoder for each type and takes no unknown one; one COPY for all between two commits, which one refused record
-// would have us send again from its beginning; cursors, since the protocol streams by itself. The commit's answer may be lost,
+// would have us send again from its beginning; cursors, since the protocol streams by itself; reading back what is committed while
+// the rest is copied, which on two processors wins no more than it takes from the copy. The commit's answer may be lost,
 // so that nothing follows from it; only the position counts. What is appended is told apart by a sum of the table
 // before, since PostgreSQL has no rowid.
 //

@@ -39,6 +39,9 @@ func (s *pgSink) shortColumns() []shortColumn {
 
 func (s *pgSink) shorts() bool { return s.short != nil }
 
+// room: a COPY has costs of its own, of which a MiB bears a third more than it must.
+func (s *pgSink) room() (least, most int64) { return 256 << 10, 4 << 20 }
+
 func (s *pgSink) add(b *batch, row []value) {
 	b.text = appendCopyRow(b.text, row)
 	b.ends = append(b.ends, len(b.text))
