@@ -37,7 +37,7 @@ async def job(server, tool, arguments, said, line):
 
 
 async def main():
-    server = Server(checks, "j" + version[0], "--http-auth", "none")
+    server = Server(checks, "j" + version[0], "--http-auth", "none", anywhere=True)
     await server.ready()
     batch = await job(
         server, "start_batch_processing", {"batch_size": 50, "total_items": 500, "processing_delay": 0.3}, [

@@ -12,9 +12,9 @@ from fastmcp.client.transports import StreamableHttpTransport
 from harness import ALLOW, BIN, Home, TutorialClient
 
 
-def free_address():
-    """The tutorial's own where that is free."""
-    for port in (8080, 0):
+def free_address(*ports):
+    """The first of these that is free."""
+    for port in ports:
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -26,11 +26,11 @@ def free_address():
 
 
 class Server:
-    """durabled run --http in a state folder of its own."""
+    """durabled run --http in a state folder of its own, at the tutorial's address where that is free; or anywhere."""
 
-    def __init__(self, checks, name, *flags):
+    def __init__(self, checks, name, *flags, anywhere=False):
         self.checks = checks
-        self.home, self.address = Home(name, ALLOW), free_address()
+        self.home, self.address = Home(name, ALLOW), free_address(*([0] if anywhere else [8080, 0]))
         self.log = open(self.home.path("run.log"), "w+")
         self.process = subprocess.Popen(
             [BIN / "durabled", "run", "--http", self.address, *flags],
