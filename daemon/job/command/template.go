@@ -28,9 +28,10 @@ type Template struct {
 }
 
 var (
-	_ job.Survivor = (*Template)(nil)
-	_ job.Inputter = (*Template)(nil)
-	_ job.Reviver  = (*Template)(nil)
+	_ job.Survivor  = (*Template)(nil)
+	_ job.Furnisher = (*Template)(nil)
+	_ job.Inputter  = (*Template)(nil)
+	_ job.Reviver   = (*Template)(nil)
 )
 
 // NewTemplate returns the kind that k defines.
