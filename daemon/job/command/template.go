@@ -236,6 +236,13 @@ func (t *Template) isString(name string) bool {
 	return slices.ContainsFunc(t.kind.Params, func(p config.Param) bool { return p.Name == name && p.Type == config.TypeString })
 }
 
+// Furnish implements job.Furnisher. An attempt that may have to wait for its turn takes the holder that is ready from nobody.
+func (t *Template) Furnish(dir string) {
+	if t.kind.Concurrency <= 0 {
+		t.runner.Furnish(dir)
+	}
+}
+
 // Run implements job.Kind.
 func (t *Template) Run(ctx context.Context, j *job.Context) (any, error) {
 	var o order
