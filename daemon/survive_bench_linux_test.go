@@ -24,7 +24,7 @@ var (
 	adoptCommands = flag.Int("adopt-commands", 1000, "commands that BenchmarkCommandAdoption leaves behind")
 	spawns        = flag.Int("spawns", 200, "commands that BenchmarkCommandStart and BenchmarkCommandExit start")
 	// 6G is beyond what memory takes in for the disk on a machine with 24 GiB. Below that a plain file costs no disk within the measured
-	// time, while a log's middle has to be written before it can be dropped: file systems drop no page that is still to be written.
+	// time, and giving its pages back comes after it; those of a log's middle are given back while the program writes.
 	logSize = flag.String("log-size", "2G", "how much the program of BenchmarkCommandLog writes")
 )
 
