@@ -2,7 +2,7 @@ package engine
 
 import (
 	"crypto/rand"
-	"strconv"
+	"path/filepath"
 	"sync"
 
 	"durable/daemon/job"
@@ -71,12 +71,12 @@ func (c *claim) begin(kind job.Kind, rec *store.Record) error {
 // enter makes the attempt that rec has begun known to those who may end it: a cancel of it, which can only come after the commit,
 // finds it. It takes the slot that is held.
 func (c *claim) enter(rec store.Record) {
-	e, id := c.e, rec.Task.ID
+	e := c.e
 	a := newAttempt(e, rec)
 	c.held = false
 	c.attempts = append(c.attempts, a)
 	e.mu.Lock()
-	e.running[id] = a
+	e.running[rec.Task.ID] = a
 	stopping := e.stopping
 	e.mu.Unlock()
 	if stopping { // since the slot was held: Run has not seen it
@@ -84,13 +84,27 @@ func (c *claim) enter(rec store.Record) {
 	}
 	if rec.Survives && (!c.fresh || e.swept.Load()) {
 		// Beside the commit, because a program waits for it. If that fails, the attempt itself does it.
-		attempt := strconv.Itoa(rec.Task.Attempt)
 		c.making.Go(func() {
-			for _, name := range []string{attempt, workFolder, artifactsFolder} {
-				_, _ = e.folder(id, name)
-			}
+			e.furnish(a)
 		})
 	}
+}
+
+// furnish makes the folders of an attempt, as far as that goes.
+func (e *Engine) furnish(a *attempt) {
+	kind, furnishes := a.kind.(job.Furnisher)
+	if !furnishes {
+		_, _ = a.AttemptDir()
+	}
+	work := workFolder
+	if furnishes && !continues(a.rec.Task) { // else it is a copy, see inherit
+		work = filepath.Join(work, checkpointFolder)
+	}
+	_, _ = e.folder(a.rec.Task.ID, work)
+	if furnishes {
+		kind.Furnish(filepath.Dir(a.out.path))
+	}
+	_, _ = a.ArtifactsDir()
 }
 
 // void takes back what has entered: the transaction begins anew, or there is no commit.

@@ -32,3 +32,6 @@ func (e *Engine) SetOpen() {
 	defer e.mu.Unlock()
 	e.open = true
 }
+
+// Swept reports whether the folders of tasks are made beside their commits by now.
+func (e *Engine) Swept() bool { return e.swept.Load() }

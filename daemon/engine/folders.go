@@ -137,18 +137,21 @@ func (e *Engine) sweepOne(name string) {
 	e.log.Warn("set aside the folder of a task that the store does not know", "task", name, "error", err)
 }
 
-// removeEmpty removes a folder that holds nothing but empty folders, and reports whether it did.
+// removeEmpty removes the folder of a task that holds nothing, and reports whether it did. Empty folders are nothing, and so are empty files
+// in those of attempts: see [job.Furnisher].
 func removeEmpty(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return false
-	}
-	for _, entry := range entries {
-		if !entry.IsDir() || os.Remove(filepath.Join(dir, entry.Name())) != nil {
-			return false
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
-	}
-	return os.Remove(dir) == nil
+		folder := filepath.Dir(path)
+		_, err = strconv.Atoi(filepath.Base(folder))
+		if info, gone := d.Info(); err != nil || gone != nil || info.Size() > 0 || filepath.Dir(folder) != dir {
+			return fs.ErrExist
+		}
+		return nil
+	})
+	return err == nil && os.RemoveAll(dir) == nil
 }
 
 // A walk over the tasks' folders is good for a moment, and for longer where it is a long one: it may take a share of

@@ -70,6 +70,14 @@ type Survivor interface {
 	Survives()
 }
 
+// Furnisher is a Survivor whose attempts find more than a folder. Furnish is called beside the commit that begins the attempt, so
+// that its program does not wait for it: it makes dir, in a folder that exists, and in it what Run will need. Whatever is missing, Run makes.
+// As the commit may fail, nothing but empty files may be in dir before Run is called.
+type Furnisher interface {
+	Survivor
+	Furnish(dir string)
+}
+
 // Inputter is a Kind whose attempts take input while they run. dir is the folder of the task's current attempt.
 // Input may be called while no Run is: it makes the input durable before it returns.
 type Inputter interface {

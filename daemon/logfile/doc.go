@@ -22,6 +22,11 @@
 // Truncating loses the tail, loses what is written in the meantime, and gives old offsets to new bytes. Collapsing
 // the range (FALLOC_FL_COLLAPSE_RANGE) moves offsets too.
 //
+// What a hole costs is the kernel's work on its pages: 0.8 to 1 us each (ext4, Linux 6.18), as much as when a file is removed, under the
+// lock that the program writes under. Pages that were not written to the disk yet never are. Tried, with no gain or a loss: smaller
+// pieces (64 KiB to 1 MiB), with pauses or without, more often or seldom (256 KiB each 0.2 ms to 128 MiB each 0.2 s), a low priority, and
+// to have the pages written first (sync_file_range), which costs three times as much.
+//
 // Where the file system cannot punch holes (FAT, some network and FUSE mounts), the first attempt returns
 // [ErrNoHoles] and the log goes on without a limit: a log that is too large does less harm than one that is wrong.
 //

@@ -34,10 +34,12 @@
 // for what an older holder has started. The group outlives the daemon with the program, and goes when both holder and tree have gone.
 //
 // What a start needs is made before it where a [Spare] is used: the files of the attempt's folder, which take a file system longer than
-// all else (seven new files: 2 ms and more; one rename: next to nothing), and a process that waits for its folder. A spare without a
-// folder has done nothing, so every point at which it can die is safe: where one is gone before "started" is there, and was reaped, the
-// start takes a new holder. It is compared with the executable on disk, so an upgrade counts from the next start on. A waiting process alone
-// was tried, and won nothing: a new one comes up while the files are made.
+// all else (nine new files: 2 ms and more; one rename: next to nothing), and a process that waits for its folder. Both go where they belong
+// beside the commit of the intent ([Launcher.Furnish]), and only the spec waits for that: a quarter of a millisecond that no start
+// pays for. A spare without a spec has done nothing, has nothing in its folder but empty files, and leaves with the daemon, so every point at
+// which it can die is safe: where one is gone before "started" is there, and was reaped, the start takes a new holder. It is compared with
+// the executable on disk, so an upgrade counts from the next start on. A waiting process alone was tried, and won nothing: a new one
+// comes up while the files are made.
 //
 // Rejected: a mode of durabled in place of durable-shim (each running command would pay for all that is linked into
 // the daemon); sh -c 'cmd; echo $?' (takes a signal for an exit status, leaves no identity and no rusage); waiting for a pidfd of the

@@ -17,41 +17,69 @@ const (
 )
 
 // Spare keeps ready what the next start needs, from shortly after a start on: a folder with the files that a holder opens, and, for a minute,
-// a holder. A holder that waits has no folder, so it has done nothing, and leaves when this process does. The zero value has no folder.
+// a holder. A holder that waits has no spec, so it has done nothing, and leaves when this process does. The zero value has no folder.
 type Spare struct {
 	// Dir is where the folder is made; on the disk of the attempts' folders, and nobody else's.
 	Dir string
 
 	mu     sync.Mutex
-	h      *held       // nil: none waits
-	file   os.FileInfo // of its executable, from before it was started
-	timer  *time.Timer // to make one, or to end the one that waits
-	filler bool        // it is to make one
-	folder bool        // Dir is furnished
+	h      *held          // nil: none waits
+	file   os.FileInfo    // of its executable, from before it was started
+	timer  *time.Timer    // to make one, or to end the one that waits
+	filler bool           // it is to make one
+	making sync.WaitGroup // by the filler
+	folder bool           // Dir is furnished
+	sent   string         // the folder that h waits in; empty: it has none
 	closed bool
 }
 
-// take furnishes dir, if it is empty and there is a folder to put in its place, and returns the holder that waits, if it is what path would
-// start now; else nil. What is still being made is not waited for.
-func (s *Spare) take(path, dir string) (h *held, furnished bool) {
-	if s == nil || !s.mu.TryLock() {
-		return nil, false
-	}
+// furnish makes dir, out of the folder that is ready if it can be, and sends the holder that waits there, if it is what path would start now.
+// What is still being made is not waited for.
+func (s *Spare) furnish(path, dir string) {
+	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.furnishLocked(path, dir)
+}
+
+func (s *Spare) furnishLocked(path, dir string) (furnished bool) {
 	if s.folder {
 		s.folder = false
 		furnished = replaceFolder(s.Dir, dir) == nil
 	}
-	if h = s.h; h == nil {
+	if !furnished {
+		_ = os.Mkdir(dir, 0o700) // it may be there
+	}
+	switch {
+	case s.h == nil || s.sent != "":
+	case !sameFile(s.file, path) || s.h.child.gone() || !s.h.hand(dir):
+		s.dismiss()
+	default:
+		s.sent = dir
+	}
+	return furnished
+}
+
+// take returns the holder that waits in dir, sent there now if none was before; nil: there is none. It reports whether dir is furnished.
+func (s *Spare) take(path, dir string) (h *held, furnished bool) {
+	if s == nil {
+		return nil, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent == "" {
+		furnished = s.furnishLocked(path, dir)
+	}
+	if s.h == nil || s.sent != dir {
 		return nil, furnished
 	}
-	if !sameFile(s.file, path) || h.child.gone() {
+	if !sameFile(s.file, path) || s.h.child.gone() {
 		s.dismiss()
 		return nil, furnished
 	}
-	s.h = nil
+	h = s.h
+	s.h, s.sent = nil, ""
 	s.timer.Stop()
-	return h, furnished
+	return h, true // and where that was not to be had, the holder does it
 }
 
 // sameFile reports whether path is the file that it was: an upgrade puts another in its place.
@@ -71,6 +99,7 @@ func (s *Spare) renew(path string, hook func(string)) {
 		return
 	}
 	s.filler = true
+	s.making.Add(1)
 	s.timer = time.AfterFunc(spareAfter, func() {
 		if s.fill(path) {
 			hook(PointSpare)
@@ -78,30 +107,39 @@ func (s *Spare) renew(path string, hook func(string)) {
 	})
 }
 
+// fill makes what is not there. Nobody else does meanwhile.
 func (s *Spare) fill(path string) bool {
+	defer s.making.Done()
+	file, err := os.Stat(path) // before it is run: of two builds the older is compared
+	var h *held
+	if err == nil {
+		h, err = spawn(path, protocol.ArgSpare) // where that fails, the next start says why
+	}
+	s.mu.Lock()
+	folder := s.folder
+	s.mu.Unlock()
+	made := !folder && s.makeFolder() // while the process comes up
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.filler = false
-	if s.closed {
-		return false
-	}
-	if s.Dir != "" && !s.folder {
-		_ = os.RemoveAll(s.Dir) // of an earlier daemon
-		if s.folder = os.Mkdir(s.Dir, 0o700) == nil; s.folder {
-			protocol.Furnish(s.Dir)
-		}
-	}
-	file, err := os.Stat(path) // before it is run: of two builds the older is compared
+	s.filler, s.folder = false, s.folder || made
 	if err != nil {
 		return false
-	}
-	h, err := spawn(path, protocol.ArgSpare)
-	if err != nil {
-		return false // the next start says why
 	}
 	h.spare = true
 	s.h, s.file = h, file
 	s.timer = time.AfterFunc(spareIdle, func() { s.idle(h) })
+	return true
+}
+
+func (s *Spare) makeFolder() bool {
+	if s.Dir == "" {
+		return false
+	}
+	_ = os.RemoveAll(s.Dir) // of an earlier daemon
+	if os.Mkdir(s.Dir, 0o700) != nil {
+		return false
+	}
+	protocol.Furnish(s.Dir)
 	return true
 }
 
@@ -118,19 +156,22 @@ func (s *Spare) idle(h *held) {
 func (s *Spare) dismiss() {
 	s.timer.Stop()
 	s.h.abandon()
-	s.h = nil
+	s.h, s.sent = nil, ""
 }
 
 // Close ends the one that waits, and makes no more.
 func (s *Spare) Close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
+	if s.filler && s.timer.Stop() {
+		s.making.Done()
+	}
+	s.mu.Unlock()
+	s.making.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.h != nil {
 		s.dismiss()
-	}
-	if s.filler {
-		s.timer.Stop()
 	}
 	if s.folder {
 		_ = os.RemoveAll(s.Dir) // else the next daemon does it

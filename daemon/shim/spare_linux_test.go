@@ -97,3 +97,78 @@ func TestSpare(t *testing.T) {
 	}
 	run() // without
 }
+
+// TestFurnish: a folder is furnished and the holder that waits goes there before the start. A start elsewhere does without it, and each
+// of them runs, also where that holder has died, or its folder was never started in.
+func TestFurnish(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "durable-shim")
+	copyHolder(t, path)
+	spare, ready := newSpare(t), make(chan struct{}, 8)
+	l := shim.Launcher{Program: path, Spare: spare, Hook: func(point string) {
+		if point == shim.PointSpare {
+			ready <- struct{}{}
+		}
+	}}
+	bedOf := func() *bed {
+		b := newBed(t, "exit 3")
+		b.l = l
+		return b
+	}
+	furnished := func() (*bed, int) {
+		b := bedOf()
+		if err := os.Remove(b.dir); err != nil {
+			t.Fatal(err)
+		}
+		pids := spareHolders(path)
+		if len(pids) != 1 {
+			t.Fatalf("holders %v wait, want one", pids)
+		}
+		b.l.Furnish(b.dir)
+		b.eventually("the holder is there", func() bool {
+			cwd, _ := os.Readlink("/proc/" + strconv.Itoa(pids[0]) + "/cwd")
+			return cwd == b.dir
+		})
+		entries, err := os.ReadDir(b.dir)
+		for _, entry := range entries {
+			if info, err := entry.Info(); err != nil || info.Size() > 0 {
+				t.Errorf("%s in a folder that nothing was started in: %v, %v", entry.Name(), info, err)
+			}
+		}
+		if err != nil || len(entries) == 0 {
+			t.Fatalf("%v, %v in a furnished folder", entries, err)
+		}
+		return b, pids[0]
+	}
+	ends := func(b *bed) int {
+		p := b.start()
+		holder := b.holder().PID
+		if e := b.wait(p); e.Code != 3 {
+			t.Errorf("got %+v", e)
+		}
+		return holder
+	}
+	ends(bedOf())
+	<-ready
+	b, holder := furnished()
+	other := bedOf()
+	if got := ends(other); got == holder {
+		t.Error("the holder of another folder was taken")
+	}
+	if got := ends(b); got != holder {
+		t.Errorf("the holder is %d, and %d waited in the folder", got, holder)
+	}
+	<-ready
+	b, holder = furnished()
+	if err := syscall.Kill(holder, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("it has died", func() bool { return len(spareHolders(path)) == 0 }) // a zombie has no arguments
+	ends(b)
+	<-ready
+	b, _ = furnished()
+	spare.Close()
+	if pids := spareHolders(path); len(pids) > 0 {
+		t.Errorf("%v wait in a folder that nobody has started in", pids)
+	}
+	ends(b)
+}

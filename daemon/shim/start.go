@@ -76,14 +76,22 @@ func (l Launcher) give(ctx context.Context, path, dir string, h *held, spec func
 	return p, err
 }
 
+// Furnish makes dir, in a folder that exists, and has the spare get ready there for a Start. As long as that has not come all files in dir are
+// empty, and nothing is lost with them. What cannot be done, Start does, or says why.
+func (l Launcher) Furnish(dir string) {
+	path, err := l.find()
+	if err == nil && l.Spare != nil {
+		l.Spare.furnish(path, dir)
+		return
+	}
+	_ = os.Mkdir(dir, 0o700)
+}
+
 // holder returns one for dir that waits for its spec, the spare or a new one, and whether dir has its files already.
 func (l Launcher) holder(path, dir string) (*held, bool, error) {
 	h, furnished := l.Spare.take(path, dir)
 	if h != nil {
-		if h.hand(dir) {
-			return h, furnished, nil
-		}
-		h.abandon()
+		return h, furnished, nil
 	}
 	h, err := spawn(path, dir)
 	return h, furnished, err

@@ -38,9 +38,10 @@ type Watcher interface {
 type Kind struct{ runner }
 
 var (
-	_ job.Survivor = (*Kind)(nil)
-	_ job.Inputter = (*Kind)(nil)
-	_ job.Reviver  = (*Kind)(nil)
+	_ job.Survivor  = (*Kind)(nil)
+	_ job.Furnisher = (*Kind)(nil)
+	_ job.Inputter  = (*Kind)(nil)
+	_ job.Reviver   = (*Kind)(nil)
 )
 
 // New returns the kind.
@@ -128,6 +129,9 @@ func (r *runner) recall(ctx context.Context, j *job.Context, p params) (order, e
 
 // Survives implements job.Survivor.
 func (r *runner) Survives() {}
+
+// Furnish implements job.Furnisher.
+func (r *runner) Furnish(dir string) { r.opts.Launcher.Furnish(dir) }
 
 // maxInput is how long the whole input of a program may become.
 const maxInput = 1 << 30

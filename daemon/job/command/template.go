@@ -28,9 +28,10 @@ type Template struct {
 }
 
 var (
-	_ job.Survivor = (*Template)(nil)
-	_ job.Inputter = (*Template)(nil)
-	_ job.Reviver  = (*Template)(nil)
+	_ job.Survivor  = (*Template)(nil)
+	_ job.Furnisher = (*Template)(nil)
+	_ job.Inputter  = (*Template)(nil)
+	_ job.Reviver   = (*Template)(nil)
 )
 
 // NewTemplate returns the kind that k defines.
@@ -233,6 +234,13 @@ func (t *Template) args(texts map[string]string) ([]string, error) {
 
 func (t *Template) isString(name string) bool {
 	return slices.ContainsFunc(t.kind.Params, func(p config.Param) bool { return p.Name == name && p.Type == config.TypeString })
+}
+
+// Furnish implements job.Furnisher. An attempt that may have to wait for its turn takes the holder that is ready from nobody.
+func (t *Template) Furnish(dir string) {
+	if t.kind.Concurrency <= 0 {
+		t.runner.Furnish(dir)
+	}
 }
 
 // Run implements job.Kind.

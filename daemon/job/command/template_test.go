@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -264,5 +265,19 @@ func TestTemplateWithoutSecrets(t *testing.T) {
 	}
 	if _, err := command.NewTemplate(config.Kind{Name: "command"}, command.Options{}); err == nil {
 		t.Error("a name that is taken")
+	}
+}
+
+// TestATemplateFurnishes: what may have to wait for its turn is not furnished before that.
+func TestATemplateFurnishes(t *testing.T) {
+	for limit := range 2 {
+		dir := t.TempDir()
+		kind := deploy(dir)
+		kind.Concurrency = limit
+		attempt := filepath.Join(t.TempDir(), "1")
+		newTemplate(t, kind, dir).Furnish(attempt)
+		if _, err := os.Stat(attempt); (err == nil) != (limit == 0) {
+			t.Errorf("limit %d: %v", limit, err)
+		}
 	}
 }

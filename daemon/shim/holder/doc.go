@@ -18,6 +18,9 @@
 // of the machine. That it is empty is still told by the ends of our children: there is nothing to hear it from
 // sooner.
 //
+// What nobody waits for ("child", room for "exit") is written a moment after the start: on two processors it kept the daemon from
+// hearing of the start, and the program from running, for half a millisecond.
+//
 // Rejected: a thread that blocks in wait4 (needs locks between it and whoever kills); signal.Ignore (what is ignored stays
 // ignored in the program, which then cannot be ended by SIGTERM); to sync "started" beside something else (no gain was to
 // be measured on two cores: what there is to do is in the way of the sync); a group kill for SIGTERM (the walk reaches the group too, and

@@ -59,6 +59,7 @@ type holder struct {
 	logs        *logs
 	feeder      *feeder // nil: the program's input does not come through us
 
+	noted   bool // see note
 	exit    protocol.Exit
 	ended   bool // the program has ended, and exit says how
 	written bool // and that is on disk
@@ -193,13 +194,27 @@ func (h *holder) exec(files *files) (refusal string, err error) {
 	h.spec.Args, h.spec.Env = nil, nil // secrets, and memory
 	h.pause(protocol.PauseForked)
 	h.reply(protocol.Reply{Child: h.tree.child})
-	child := protocol.Child{Version: protocol.Version, Process: h.tree.child}
-	_ = protocol.Write(here, protocol.FileChild, child.Append(), false) // for people and orphans; the program runs without it
-	h.pause(protocol.PauseChild)
-	protocol.Reserve(here, protocol.FileExit)
 	h.signals.listen()
 	h.logs = watchLogs(h.spec.LogLimit)
 	return "", nil
+}
+
+// noteAfter is how long after its start a program is written down, if it has not ended: who has waited for the start, and the program itself, come
+// first.
+const noteAfter = 2 * time.Millisecond
+
+// note writes down, once, what nobody waits for: the program, for people and orphans, and room for its end.
+func (h *holder) note() {
+	if h.noted {
+		return
+	}
+	h.noted = true
+	child := protocol.Child{Version: protocol.Version, Process: h.tree.child}
+	_ = protocol.Write(here, protocol.FileChild, child.Append(), false)
+	h.pause(protocol.PauseChild)
+	if !h.ended {
+		protocol.Reserve(here, protocol.FileExit)
+	}
 }
 
 // pause stops the process at that point, if a test wants it.

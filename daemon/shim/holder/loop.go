@@ -18,10 +18,12 @@ const (
 
 // loop runs until the program and what it has left behind have ended. It sleeps until something happens.
 func (h *holder) loop() {
-	timer := time.NewTimer(0)
+	timer, noting := time.NewTimer(0), time.NewTimer(noteAfter)
 	defer timer.Stop()
 	for {
 		select {
+		case <-noting.C:
+			h.note()
 		case <-h.signals.child:
 		case c := <-h.control:
 			h.obey(c)
@@ -73,6 +75,7 @@ func (h *holder) stop(killAt time.Time) {
 func (h *holder) step(now time.Time) (next time.Duration, done bool) {
 	empty := h.tree.reap(h)
 	if h.ended && !h.written {
+		h.note()
 		h.logs.finish() // the last marks are there before anybody hears of the end
 		h.pause(protocol.PauseExit)
 		err := protocol.Write(here, protocol.FileExit, h.exit.Append(), true)

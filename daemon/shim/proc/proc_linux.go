@@ -5,17 +5,29 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"durable/daemon/shim/cgroup"
 )
 
+// boot is what BootID has found: it stays what it is while this process lives.
+var boot atomic.Pointer[string]
+
 // BootID returns the identity of this boot of the machine, or of the container.
 func BootID() string {
+	if known := boot.Load(); known != nil {
+		return *known
+	}
 	var buf [64]byte
-	id, _ := read("/proc/sys/kernel/random/boot_id", buf[:])
-	return strings.TrimSpace(string(id)) + "/" + Start(1)
+	id, ok := read("/proc/sys/kernel/random/boot_id", buf[:])
+	first := Start(1)
+	found := strings.TrimSpace(string(id)) + "/" + first
+	if ok && first != "" { // else the next one asks again: too many open files, perhaps
+		boot.Store(&found)
+	}
+	return found
 }
 
 // Start returns when a process began, "" if there is none of that number or it has ended.

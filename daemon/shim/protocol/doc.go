@@ -18,7 +18,7 @@
 // started, child and exit are one JSON object on one line, written to NAME.tmp and renamed: who looks never sees half a file.
 // exit is synced before it is renamed, started after that, which saves a commit of the file system: after a power failure
 // its name may be there and its last byte, the newline, not. Then it counts as not there, for the program runs after the sync;
-// whoever judges so looks for traces of a program first. exit.tmp is there from the start, and full of zeros, so that the end of a
+// whoever judges so looks for traces of a program first. exit.tmp is full of zeros soon after the start, so that the end of a
 // program fits on a disk that it has filled. Package logfile has the files that belong to stdout and stderr. Where there are no
 // FIFOs (Windows), "alive" is the lock, and the commands are the file "stop" and the size of "stdin", which the holder looks at
 // from time to time.
@@ -41,7 +41,7 @@
 // lock, looks for revoked (and for started, exit), reads the spec to its end, syncs started, looks for revoked again, runs the
 // program, answers, writes child. Before the spec a daemon may make the files that a holder opens (see [Furnish]), or put a folder that has them in the
 // place of the attempt's, as long as that is empty and no holder is in it: they say
-// nothing by being there. So a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run
+// nothing by being there, and are empty. So a spec that is not whole has started nothing, and under the lock "no started" means: nothing has run
 // and nothing will. The second look is for a daemon that cannot have the lock, because the holder hangs: it makes revoked and then
 // looks for started, so that one of the two sees the other's file.
 //

@@ -48,7 +48,7 @@ func Furnish(dir string) {
 	for _, name := range []string{FileAlive, FileControl} {
 		_ = MakeFIFO(filepath.Join(dir, name))
 	}
-	for _, name := range []string{FileLock, FileStdout, FileStderr, FileStarted + suffixPart} {
+	for _, name := range []string{FileLock, FileStdout, FileStderr, FileStarted + suffixPart, FileChild + suffixPart, FileExit + suffixPart} {
 		if f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
 			_ = f.Close()
 		}
