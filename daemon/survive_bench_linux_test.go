@@ -206,14 +206,19 @@ func shimPSS(b *testing.B) float64 {
 	return total / float64(n)
 }
 
-// BenchmarkCommandLog: a program that writes as fast as it can, against the same program with a plain file, in turn. Single pairs say
-// little: the median of at least five does, with -benchtime 5x.
+// BenchmarkCommandLog: programs that write as fast as they can, against the same with a plain file, in turn: one alone, and the end of a
+// pipe, of which the scheduling makes the half. Single pairs say little: the median of at least five does, with -benchtime 5x.
 func BenchmarkCommandLog(b *testing.B) {
 	dir := shortDir(b)
 	start(b, dir, "", withShim(b, 8)...).up()
 	c := dial(dir, client.Options{Via: task.ViaCLI})
 	defer closeClient(c)
-	script := `head -c ` + *logSize + ` /dev/zero | tr '\0' x`
+	for name, script := range map[string]string{"seq": `exec seq 230000000`, "pipe": `head -c ` + *logSize + ` /dev/zero | tr '\0' x`} {
+		b.Run(name, func(b *testing.B) { logContest(b, dir, c, script) })
+	}
+}
+
+func logContest(b *testing.B, dir string, c *client.Client, script string) {
 	var ratios []float64
 	for b.Loop() {
 		plain := plainFile(b, dir, script)
