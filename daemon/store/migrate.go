@@ -20,7 +20,9 @@ type migration struct {
 }
 
 // migrations are in order; a fixture and a test must be added with each.
-var migrations = []migration{}
+var migrations = []migration{
+	{1, leanIndexes},
+}
 
 // migrationCopy is where the file is kept as it was with an older schema.
 func migrationCopy(path string, schema int) string {
