@@ -205,7 +205,7 @@ func consistent(t *testing.T, tx *Tx) error {
 				continue
 			}
 			want[x.name]++
-			if v := tx.get(bIndexes, ik); v == nil {
+			if v := tx.get(bIndexes, ik); v == nil || string(v) != string(x.value(&r)) {
 				t.Errorf("task %d is not in index %c", r.Task.Number, x.name)
 			}
 		}

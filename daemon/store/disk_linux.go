@@ -49,3 +49,10 @@ func allocate(f *os.File, size int64) error {
 	}
 	return err
 }
+
+// cached reports whether nearly all of the first size bytes of f are in memory; false where the kernel, older than 6.5, cannot tell.
+func cached(f *os.File, size int64) bool {
+	var st unix.Cachestat_t
+	err := unix.Cachestat(uint(f.Fd()), &unix.CachestatRange{Len: uint64(size)}, &st, 0)
+	return err == nil && int64(st.Cache)*int64(os.Getpagesize()) > size/10*9
+}

@@ -25,8 +25,9 @@
 // The free list is not written with each commit (which costs 10 times a small commit in a large file), but
 // when the store is closed in order: then the next start reads it, in milliseconds. After a crash the
 // whole tree is read first, page by page, where a damaged page is an error; only then may bbolt look for
-// its free pages, which it does in a goroutine whose panic nobody can catch. Rejected: a check in a child
-// process, which needs a program to run and finds no more.
+// its free pages, which it does in a goroutine whose panic nobody can catch. The buckets are read beside each other, and a
+// file that is not in memory, as after a power cut, is read from front to end before. Rejected: a check in a child
+// process, which needs a program to run and finds no more; MAP_POPULATE, which costs a warm file more than its faults.
 //
 // bbolt shows a commit to readers as soon as its meta page is written, before it is synced. A view that has
 // seen such a commit waits for its sync. Without that a client could be told of a success that a power
@@ -36,6 +37,8 @@
 // state, which is verified by looking at the transaction that readers see. Any other error of a commit is
 // final for this process: what is on disk is only known after reopening.
 //
-// Counters and the ends of the journal are one value, put once per transaction. Indexes have no values, and
-// keys that grow with time, so that a submit touches the same few pages as the one before it.
+// Counters and the ends of the journal are one value, put once per transaction. Indexes have keys that grow with time, so
+// that a submit touches the same few pages as the one before it; each page costs it some 12 µs of CPU and 7 of the sync, since
+// bbolt's free pages lie scattered. Rejected: indexes by number and by status, which schema 1 had (20 pages for a submit
+// instead of 14; what they said can be derived); bbolt's array free list, which scatters pages no less.
 package store

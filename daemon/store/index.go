@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 
@@ -29,8 +30,6 @@ var statusBytes = map[task.Status]byte{
 
 // The first byte of a key says which index it belongs to. The values are the file format.
 const (
-	xNumber = 'n'
-	xStatus = 's'
 	xKind   = 'k'
 	xRoot   = 'r'
 	xEnded  = 'e'
@@ -38,6 +37,7 @@ const (
 	xDue    = 'd'
 	xClean  = 'c'
 	xAsking = 'a'
+	// 'n' and 's' were those by number and by status of schema 1.
 )
 
 // index derives the key under which a record is found; nil: it is not in there. add appends to the index's
@@ -51,16 +51,21 @@ func (x index) key(buf []byte, id uuid.UUID, r *stored) []byte {
 	return x.add(append(buf, x.name), id, r)
 }
 
+// value is what stands under the key of r. Only what is queued needs one: its kind, which its key does not have.
+func (x index) value(r *stored) []byte {
+	if x.name != xReady {
+		return nil
+	}
+	return []byte(r.Task.Kind)
+}
+
 // indexes are all of them: a record is written together with the difference between the keys that it
 // had and those that it has now.
 var indexes = [...]index{
-	{xNumber, func(b []byte, id uuid.UUID, r *stored) []byte {
-		return append(binary.BigEndian.AppendUint64(b, r.Task.Number), id[:]...)
-	}},
-	{xStatus, func(b []byte, id uuid.UUID, r *stored) []byte {
-		return append(append(b, statusBytes[r.Task.Status]), id[:]...)
-	}},
 	{xKind, func(b []byte, id uuid.UUID, r *stored) []byte {
+		if r.Task.State() == queued {
+			return nil
+		}
 		return append(append(append(b, r.Task.Kind...), 0, statusBytes[r.Task.Status]), id[:]...)
 	}},
 	{xRoot, func(b []byte, id uuid.UUID, r *stored) []byte {
@@ -77,7 +82,7 @@ var indexes = [...]index{
 		return append(appendTime(append(b, statusBytes[r.Task.Status]), *r.Task.CompletedAt), id[:]...)
 	}},
 	{xReady, func(b []byte, id uuid.UUID, r *stored) []byte {
-		if r.Task.State() != (task.State{Status: task.StatusPending, Phase: task.PhaseQueued}) {
+		if r.Task.State() != queued {
 			return nil
 		}
 		return append(appendPriority(b, r.Task.Priority), id[:]...)
@@ -103,8 +108,11 @@ var indexes = [...]index{
 	}},
 }
 
-// asking is the state of a task that waits for a person's yes.
-var asking = task.State{Status: task.StatusPending, Phase: task.PhaseAwaitingApproval}
+// queued is the state of a task that waits for a slot, asking that of one that waits for a person's yes.
+var (
+	queued = task.State{Status: task.StatusPending, Phase: task.PhaseQueued}
+	asking = task.State{Status: task.StatusPending, Phase: task.PhaseAwaitingApproval}
+)
 
 // dueAt returns when a pending task that waits for its time is to go on, or to end.
 func dueAt(r *stored) *time.Time {
@@ -156,7 +164,7 @@ func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
 			}
 		}
 		if to != nil {
-			if err := tx.put(bIndexes, to, nil); err != nil {
+			if err := tx.put(bIndexes, to, x.value(cur)); err != nil {
 				return err
 			}
 		}
@@ -172,6 +180,36 @@ func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
 	}
 	return nil
 }
+
+// groups returns what stands before the ID in the keys of an index, each once.
+func (tx *Tx) groups(name byte) [][]byte {
+	var groups [][]byte
+	c := tx.bucket(bIndexes).Cursor()
+	k, _ := c.Seek([]byte{name})
+	for len(k) > idSize && k[0] == name {
+		group := bytes.Clone(k[:len(k)-idSize])
+		groups = append(groups, group)
+		k, _ = c.Seek(append(bytes.Clone(group), beyond...))
+	}
+	return groups
+}
+
+// ofStatus returns the groups that have the tasks of a status, of all kinds.
+func (tx *Tx) ofStatus(st byte) [][]byte {
+	var groups [][]byte
+	for _, group := range tx.groups(xKind) {
+		if group[len(group)-1] == st {
+			groups = append(groups, group)
+		}
+	}
+	if st == statusPending {
+		groups = append(groups, tx.groups(xReady)...)
+	}
+	return groups
+}
+
+// beyond sorts after every time and ID.
+var beyond = bytes.Repeat([]byte{0xff}, idSize+9)
 
 func present(key []byte) int64 {
 	if key == nil {

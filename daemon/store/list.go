@@ -129,8 +129,8 @@ func statusesOf(q task.ListQuery) []byte {
 // walk returns the keys' suffixes that q's indexes lead to, greatest first, from below last on.
 func (tx *Tx) walk(q task.ListQuery, last []byte) *merge {
 	m := new(merge)
-	add := func(b bucket, prefix []byte) {
-		s := &stream{cursor: tx.bucket(b).Cursor(), prefix: prefix}
+	add := func(b bucket, prefix, value []byte) {
+		s := &stream{cursor: tx.bucket(b).Cursor(), prefix: prefix, value: value}
 		s.seek(last)
 		m.streams = append(m.streams, s)
 	}
@@ -138,32 +138,41 @@ func (tx *Tx) walk(q task.ListQuery, last []byte) *merge {
 	switch {
 	case q.Order == task.OrderEnded:
 		for _, st := range statusesOf(q) {
-			add(bIndexes, []byte{xEnded, st})
+			add(bIndexes, []byte{xEnded, st}, nil)
 		}
 	case q.Root != "":
 		if rootOK {
-			add(bIndexes, append([]byte{xRoot}, root[:]...))
+			add(bIndexes, append([]byte{xRoot}, root[:]...), nil)
 			m.streams = append(m.streams, single(tx, root, last))
 		}
 	case q.Kind != "":
 		for _, st := range statusesOf(q) {
-			add(bIndexes, append(append([]byte{xKind}, q.Kind...), 0, st))
+			add(bIndexes, append(append([]byte{xKind}, q.Kind...), 0, st), nil)
+			if st != statusPending {
+				continue
+			}
+			for _, group := range tx.groups(xReady) {
+				add(bIndexes, group, []byte(q.Kind))
+			}
 		}
 	case len(q.Status) > 0:
 		for _, st := range statusesOf(q) {
-			add(bIndexes, []byte{xStatus, st})
+			for _, group := range tx.ofStatus(st) {
+				add(bIndexes, group, nil)
+			}
 		}
 	default:
-		add(bTasks, nil)
+		add(bTasks, nil, nil)
 	}
 	return m
 }
 
-// stream walks the keys of one prefix backwards. Its value is what follows the prefix in the key.
+// stream walks the keys of one prefix backwards.
 type stream struct {
 	cursor *bbolt.Cursor
 	prefix []byte
-	at     []byte // nil: at its end
+	value  []byte // keys with another one are passed over; nil: none is
+	at     []byte // what follows the prefix in the key; nil: at its end
 }
 
 // single is the stream of one task alone: the first of a line of retries is not in its own index.
@@ -179,15 +188,14 @@ func single(tx *Tx, key uuid.UUID, last []byte) *stream {
 func (s *stream) seek(last []byte) {
 	after := append(bytes.Clone(s.prefix), last...)
 	if last == nil {
-		after = append(after, bytes.Repeat([]byte{0xff}, idSize+9)...) // beyond every suffix
+		after = append(after, beyond...)
 	}
 	k, _ := s.cursor.Seek(after)
 	if k != nil {
 		s.step()
 		return
 	}
-	k, _ = s.cursor.Last()
-	s.take(k)
+	s.take(s.cursor.Last())
 }
 
 func (s *stream) step() {
@@ -195,14 +203,17 @@ func (s *stream) step() {
 		s.at = nil
 		return
 	}
-	k, _ := s.cursor.Prev()
-	s.take(k)
+	s.take(s.cursor.Prev())
 }
 
-func (s *stream) take(k []byte) {
+func (s *stream) take(k, value []byte) {
 	s.at = nil
-	if k != nil && bytes.HasPrefix(k, s.prefix) {
-		s.at = k[len(s.prefix):]
+	for k != nil && bytes.HasPrefix(k, s.prefix) {
+		if s.value == nil || bytes.Equal(value, s.value) {
+			s.at = k[len(s.prefix):]
+			return
+		}
+		k, value = s.cursor.Prev()
 	}
 }
 

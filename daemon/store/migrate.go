@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 
 	"go.etcd.io/bbolt"
@@ -20,7 +21,9 @@ type migration struct {
 }
 
 // migrations are in order; a fixture and a test must be added with each.
-var migrations = []migration{}
+var migrations = []migration{
+	{1, leanIndexes},
+}
 
 // migrationCopy is where the file is kept as it was with an older schema.
 func migrationCopy(path string, schema int) string {
@@ -64,7 +67,9 @@ func (s *Store) upgrade(path string, have int, steps []migration) error {
 		}
 		s.o.Logger.Info("store migrated", "path", path, "from", m.from, "to", m.from+1)
 	}
-	return s.db.Close()
+	err := s.db.Close()
+	debug.FreeOSMemory() // it took some; nobody else is going to want that much
+	return err
 }
 
 func (m migration) apply(b *bbolt.Tx) error {

@@ -53,8 +53,9 @@ func TestMigrate(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			dir := madeStore(t, 3, true)
-			before := read(t, filepath.Join(dir, storeFile))
+			dir := t.TempDir()
+			before := read(t, "testdata/schema1.db")
+			write(t, filepath.Join(dir, storeFile), before)
 			s := newStore(Options{Dir: dir}.withDefaults())
 			err := s.migrate(1, tt.steps)
 			if tt.err == nil && err != nil || tt.err != nil && (!errors.Is(err, tt.err) || task.AsError(err).Hint == "") {

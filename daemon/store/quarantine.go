@@ -118,11 +118,12 @@ func (tx *Tx) unindex(ids map[uuid.UUID]bool) error {
 		if err := tx.delete(bIndexes, k); err != nil {
 			return err
 		}
-		switch k[0] {
+		switch k[0] { // each task is in one of them
 		case xReady:
 			tx.state().Ready--
-		case xStatus:
-			tx.state().Counts[k[1]]--
+			tx.state().Counts[statusPending]--
+		case xKind:
+			tx.state().Counts[k[len(k)-idSize-1]]--
 		}
 	}
 	return nil

@@ -25,7 +25,12 @@ func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
 	if !ok {
 		return nil, task.Errorf(task.InvalidArgument, "status %q: there is none", string(st))
 	}
-	return tx.front(max, xStatus, n), nil
+	var ids []task.ID
+	for _, group := range tx.ofStatus(n) {
+		ids = append(ids, tx.front(max, group...)...)
+	}
+	slices.Sort(ids)
+	return ids[:min(max, len(ids))], nil
 }
 
 // Due returns up to max tasks whose time has come: of their next attempt, of their first, or of the end of the wait

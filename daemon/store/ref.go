@@ -2,9 +2,10 @@ package store
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -47,26 +48,53 @@ func (tx *Tx) Resolve(ref task.Ref) (task.ID, error) {
 	return formatID(key[:]), nil
 }
 
+// byNumber bisects the IDs, with which numbers grow: it sets the bits of the greatest ID whose number is not above n, from the
+// first to the last. That is some eighty looks, and only for what people type; an index would cost every submit a page.
 func (tx *Tx) byNumber(n uint64) (key uuid.UUID, ok bool) {
-	prefix := binary.BigEndian.AppendUint64([]byte{xNumber}, n)
-	k, _ := tx.bucket(bIndexes).Cursor().Seek(prefix)
-	if !bytes.HasPrefix(k, prefix) {
+	if n > tx.state().LastNumber {
 		return key, false
 	}
-	return uuid.UUID(k[len(prefix):]), true
+	for bit := range 8 * idSize {
+		probe := key
+		probe[bit/8] |= 0x80 >> (bit % 8)
+		found, number := tx.numberFrom(probe)
+		switch {
+		case number == n:
+			return found, true
+		case number < n:
+			key = probe
+		}
+	}
+	return key, false
+}
+
+// numberFrom returns the first task from key on whose record can be read; the greatest number of all when there is none.
+func (tx *Tx) numberFrom(key uuid.UUID) (uuid.UUID, uint64) {
+	c := tx.bucket(bTasks).Cursor()
+	for k, _ := c.Seek(key[:]); k != nil; k, _ = c.Next() {
+		var r stored
+		if id := uuid.UUID(k); tx.parse(id, indexedFields, &r) == nil {
+			return id, r.Task.Number
+		}
+	}
+	return uuid.UUID{}, math.MaxUint64
 }
 
 // byPart finds the task whose ID begins or ends with part. There is no index of endings: all IDs are
-// looked at, newest first, in the densest place that has them.
+// looked at, in the densest places that have them.
 func (tx *Tx) byPart(part string) (key uuid.UUID, ok bool, err error) {
 	match := matcher(part)
 	var found []uuid.UUID
-	numbers := &stream{cursor: tx.bucket(bIndexes).Cursor(), prefix: []byte{xNumber}}
-	for numbers.seek(nil); numbers.at != nil && len(found) <= maxCandidates; numbers.step() {
-		if id := uuid.UUID(numbers.at[8:]); match(id) {
-			found = append(found, id)
+	for _, group := range append(tx.groups(xReady), tx.groups(xKind)...) { // each task is in one of them
+		s := &stream{cursor: tx.bucket(bIndexes).Cursor(), prefix: group}
+		before := len(found)
+		for s.seek(nil); s.at != nil && len(found)-before <= maxCandidates; s.step() {
+			if id := uuid.UUID(s.at); match(id) {
+				found = append(found, id)
+			}
 		}
 	}
+	slices.SortFunc(found, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) }) // newest first
 	switch len(found) {
 	case 0:
 		return key, false, nil

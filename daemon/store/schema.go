@@ -7,12 +7,14 @@ const Schema = schemaVersion
 
 // schemaVersion is the version of everything below. A change of it needs an entry in [migrations], a
 // fixture in testdata and a test.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The bucket tree. IDs are the 16 bytes of the UUID, numbers and times 8 bytes big endian, so that
 // keys sort as their values do; nearly all keys grow with time, which keeps the pages that a
-// transaction dirties few. All indexes share one tree: a change of a task touches most of them, and a tree of its
-// own for each would cost every commit two more pages. A golden test dumps a store and holds this drawing to it.
+// transaction dirties few. Each place where keys are added costs every submit a leaf page and the branches above it, so there
+// are no more of them than need be: all indexes share one tree; a task is either in k or, while it is queued, in q; what is of one
+// status is found by merging the kinds; a number is found by bisecting tasks, where numbers grow with IDs. A golden test dumps
+// a store and holds this drawing to it.
 //
 //	meta/
 //	    schema                       version of this tree
@@ -26,12 +28,10 @@ const schemaVersion = 1
 //	params/
 //	    ID                           parameters that are too large to be written with every change
 //	indexes/
-//	    n number ID                  by number
-//	    s status ID                  by status
-//	    k kind 0 status ID           by kind
+//	    k kind 0 status ID           by kind and status; all that q has not
 //	    r root ID                    by root; only tasks that repeat another
 //	    e status time ID             by end
-//	    q priority ID                what waits for a slot; the priority is inverted
+//	    q priority ID                what waits for a slot; the priority is inverted, the value is the kind
 //	    d time ID                    what waits for its time
 //	    c ID                         ended, but not cleaned up yet
 //	    a ID                         what waits for a person's yes

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -192,13 +193,27 @@ func TestFixtures(t *testing.T) {
 			if _, ok, _ := tx.Key("1000/submit/4"); !ok {
 				t.Errorf("%s: no key", fixture)
 			}
-			return err
+			for _, want := range list.Tasks {
+				if id, _ := tx.Resolve(task.Ref(fmt.Sprint(want.Number))); id != want.ID {
+					t.Errorf("%s: number %d is %s, want %s", fixture, want.Number, id, want.ID)
+				}
+			}
+			if queue, _ := tx.Ready(100); len(queue) != 1 {
+				t.Errorf("%s: queue %v", fixture, queue)
+			}
+			return errors.Join(err, consistent(t, tx))
 		})
 		if err != nil {
 			t.Errorf("%s: %v", fixture, err)
 		}
 		if q := s.Info().Quarantined; len(q) != 1 {
 			t.Errorf("%s: quarantined %q", fixture, q)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := dump(t, filepath.Join(dir, storeFile)), string(read(t, fmt.Sprintf("testdata/schema%d.golden", schemaVersion))); got != want {
+			t.Errorf("%s: once it is migrated, it is not what is written anew:\n%s", fixture, got)
 		}
 	}
 }

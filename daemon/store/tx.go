@@ -200,10 +200,7 @@ func (tx *Tx) introduce(rec *Record) (uuid.UUID, error) {
 	if err := check(rec); err != nil {
 		return uuid.UUID{}, err
 	}
-	st := tx.state()
 	key := tx.assign(rec)
-	st.LastNumber++
-	rec.Task.Number = st.LastNumber
 	if rec.Task.CreatedAt.IsZero() {
 		rec.Task.CreatedAt = tx.now
 	}
@@ -214,8 +211,8 @@ func (tx *Tx) introduce(rec *Record) (uuid.UUID, error) {
 	return key, tx.journalTask(task.EventSubmitted, rec)
 }
 
-// assign gives rec its ID, once per transaction. What an earlier run of the same closure has left in rec
-// does not count: that run was rolled back.
+// assign gives rec its ID and number, once per transaction, and both at once: numbers grow with IDs. What an earlier run of the
+// same closure has left in rec does not count: that run was rolled back.
 func (tx *Tx) assign(rec *Record) uuid.UUID {
 	if key, ok := tx.assigned[rec]; ok {
 		return key
@@ -223,6 +220,8 @@ func (tx *Tx) assign(rec *Record) uuid.UUID {
 	st := tx.state()
 	key := nextID(st.LastID, tx.now)
 	st.LastID = key
+	st.LastNumber++
+	rec.Task.Number = st.LastNumber
 	stale := rec.Task.ID
 	rec.Task.ID = formatID(key[:])
 	if rec.Task.RootID == "" || rec.Task.RootID == stale {

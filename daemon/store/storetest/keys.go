@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -141,5 +142,16 @@ func testResolve(t *testing.T, open Opener) {
 	_, err := resolve(id[:5])
 	if !errors.Is(err, task.InvalidArgument) || !strings.Contains(err.Error(), "8 title h; 7 title g; ") || strings.Contains(err.Error(), "title c") {
 		t.Errorf("ambiguous: %v", err)
+	}
+	for i, rec := range recs { // also between and beyond those that are gone
+		if i%3 == 0 {
+			b.update(func(tx *store.Tx) error { return tx.Delete(rec.Task.ID) })
+		}
+	}
+	for i, rec := range recs {
+		got, err := resolve(fmt.Sprint(rec.Task.Number))
+		if gone := i%3 == 0; gone && !errors.Is(err, task.NotFound) || !gone && got != rec.Task.ID {
+			t.Errorf("%d: %s, %v", rec.Task.Number, got, err)
+		}
 	}
 }

@@ -39,6 +39,7 @@ func testList(t *testing.T, open Opener) {
 	var all []store.Record
 	for i := range 60 {
 		rec := Pending(kinds[rnd.IntN(len(kinds))])
+		rec.Task.Priority = rnd.IntN(3) - 1
 		if i%7 == 4 {
 			rec.Task.RootID = all[3*(i%2)].Task.ID
 		}
@@ -48,9 +49,12 @@ func testList(t *testing.T, open Opener) {
 			b.change(rec.Task.ID, end(st, at))
 		} else if st == task.StatusRunning {
 			b.change(rec.Task.ID, func(r *store.Record) { r.Task.Status, r.Task.Phase = st, task.PhaseRunning })
+		} else if i%2 == 0 {
+			b.change(rec.Task.ID, func(r *store.Record) { r.Task.Phase = task.PhasePaused })
 		}
 		all = append(all, b.task(rec.Task.ID))
 	}
+	byStatus(b, all)
 	statuses := [][]task.Status{nil, {"failed"}, {"pending", "running"}, {"completed", "failed", "completed"}, task.Statuses}
 	for _, order := range []task.Order{"", task.OrderCreated, task.OrderEnded} {
 		for _, status := range statuses {
@@ -68,6 +72,26 @@ func testList(t *testing.T, open Opener) {
 						}
 					}
 				}
+			}
+		}
+	}
+}
+
+// byStatus holds what is found by status, oldest first, to the records.
+func byStatus(b *bench, all []store.Record) {
+	b.Helper()
+	for _, st := range task.Statuses {
+		var want []task.ID
+		for _, r := range all {
+			if r.Task.Status == st {
+				want = append(want, r.Task.ID)
+			}
+		}
+		for _, limit := range []int{1, 3, len(all)} {
+			var got []task.ID
+			b.view(func(tx *store.Tx) (err error) { got, err = tx.ByStatus(st, limit); return err })
+			if diff := cmp.Diff(want[:min(limit, len(want))], got); diff != "" {
+				b.Errorf("%d by status %s (-want +got):\n%s", limit, st, diff)
 			}
 		}
 	}
