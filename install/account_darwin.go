@@ -12,6 +12,9 @@ import (
 // The numbers that macOS keeps for the users of services.
 const leastID, mostID = 200, 400
 
+// accountName is that of the user and of the group of the system's service.
+const accountName = launchdUser
+
 // makeAccount makes the user and the group of the system's service, and his folders, unless they are there. The user stays at an
 // uninstall: a number that another user gets later would own what was left.
 func makeAccount(ctx context.Context, say func(string, ...any)) error {

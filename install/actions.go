@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -207,13 +206,10 @@ func (s *Service) mayReplace(ctx context.Context, src source) error {
 // read what root makes there.
 func (s *Service) owning() string {
 	home := socket.EnvHome + "=" + typed(s.paths.State)
-	switch {
-	case !s.opts.System || runtime.GOOS == "windows":
+	if !s.opts.System || accountName == "" {
 		return home
-	case runtime.GOOS == "darwin":
-		return "sudo -u " + launchdUser + " env " + home
 	}
-	return "sudo -u " + Name + " env " + home
+	return "sudo -u " + accountName + " env " + home
 }
 
 // typed is a path as one types it in a shell.
