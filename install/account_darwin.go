@@ -2,10 +2,11 @@ package install
 
 import (
 	"context"
-	"fmt"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
+	"durable/ipc/socket"
 	"durable/ipc/task"
 )
 
@@ -21,9 +22,13 @@ func makeAccount(ctx context.Context, say func(string, ...any)) error {
 	if err := makeUser(ctx, say); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/var/lib/durable", "/var/run/durable"} {
-		if _, err := run(ctx, "install", "-d", "-o", launchdUser, "-g", launchdUser, "-m", "0750", dir); err != nil {
-			return fmt.Errorf("make %s: %w", dir, err)
+	paths := socket.SystemPaths()
+	for _, folder := range []struct{ dir, mode string }{
+		{paths.State, "0700"}, // members of the group may connect, and no more
+		{filepath.Dir(paths.Socket), "0750"},
+	} {
+		if _, err := run(ctx, "install", "-d", "-o", launchdUser, "-g", launchdUser, "-m", folder.mode, folder.dir); err != nil {
+			return explain("make "+folder.dir, err)
 		}
 	}
 	return nil

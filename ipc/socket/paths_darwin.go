@@ -11,8 +11,9 @@ const (
 	systemGroup = "_durable"
 )
 
-// systemSocket is a variable for tests only.
-var systemSocket = "/var/run/durable/" + socketName
+// systemSocket is not in /var/run, which is emptied at boot, when nobody is there to make a folder for the service's user anew; nor in the
+// state folder, which is closed to those who may only connect. It is a variable for tests only.
+var systemSocket = "/var/lib/durable-run/" + socketName
 
 func stateDir(home string) string {
 	return filepath.Join(home, "Library", "Application Support", "durable")
