@@ -32,6 +32,7 @@ type wine struct {
 // TestWindowsBuild (go test -tags wine ./daemon -run TestWindowsBuild; wants wine64): the daemon of the Windows build runs commands, finds them again after it was killed, and ends their trees.
 func TestWindowsBuild(t *testing.T) {
 	w := newWine(t)
+	w.build("build", "-o", w.dir+"/", "durable/cmd/durabled", "durable/cmd/durable-shim")
 	w.start()
 	w.command("1", `echo hello & exit 7`)
 	if got := w.ends("1"); !strings.Contains(got, "exit status 7") {
@@ -58,6 +59,20 @@ func TestWindowsBuild(t *testing.T) {
 	}
 	if got := w.ends("2"); !strings.Contains(got, "exit status 5") || !strings.Contains(got, "attempt 1") {
 		t.Errorf("a command that outlived the daemon: %s", got)
+	}
+}
+
+// TestWindowsOwners: whose folder and whose pipe are taken for the system service's, as far as wine has owners and access lists.
+func TestWindowsOwners(t *testing.T) {
+	w := newWine(t)
+	for test, of := range map[string]string{"TestFolder": "durable/install", "TestTrusted": "durable/ipc/socket"} {
+		program := filepath.Join(w.dir, test+".exe")
+		w.build("test", "-c", "-o", program, of)
+		cmd := exec.CommandContext(t.Context(), "/usr/lib/wine/wine64", program, "-test.v", "-test.run=^"+test+"$")
+		cmd.Env = w.env
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS: "+test+" ") {
+			t.Errorf("%v\n%s", err, out)
+		}
 	}
 }
 
@@ -88,12 +103,17 @@ func newWine(t *testing.T) *wine {
 	if err := os.WriteFile(filepath.Join(state, "config.toml"), []byte("[policy]\ncommands = \"allow\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-o", w.dir+"/", "durable/cmd/durabled", "durable/cmd/durable-shim")
+	return w
+}
+
+// build runs the go command for Windows.
+func (w *wine) build(args ...string) {
+	w.t.Helper()
+	build := exec.Command("go", args...)
 	build.Env = append(os.Environ(), "GOOS=windows", "GOARCH=amd64", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		w.t.Fatalf("%v\n%s", err, out)
 	}
-	return w
 }
 
 func (w *wine) run(args ...string) error {

@@ -2,15 +2,19 @@ package install
 
 import (
 	"context"
-	"fmt"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
+	"durable/ipc/socket"
 	"durable/ipc/task"
 )
 
 // The numbers that macOS keeps for the users of services.
 const leastID, mostID = 200, 400
+
+// accountName is that of the user and of the group of the system's service.
+const accountName = launchdUser
 
 // makeAccount makes the user and the group of the system's service, and his folders, unless they are there. The user stays at an
 // uninstall: a number that another user gets later would own what was left.
@@ -18,9 +22,13 @@ func makeAccount(ctx context.Context, say func(string, ...any)) error {
 	if err := makeUser(ctx, say); err != nil {
 		return err
 	}
-	for _, dir := range []string{"/var/lib/durable", "/var/run/durable"} {
-		if _, err := run(ctx, "install", "-d", "-o", launchdUser, "-g", launchdUser, "-m", "0750", dir); err != nil {
-			return fmt.Errorf("make %s: %w", dir, err)
+	paths := socket.SystemPaths()
+	for _, folder := range []struct{ dir, mode string }{
+		{paths.State, "0700"}, // members of the group may connect, and no more
+		{filepath.Dir(paths.Socket), "0750"},
+	} {
+		if _, err := run(ctx, "install", "-d", "-o", launchdUser, "-g", launchdUser, "-m", folder.mode, folder.dir); err != nil {
+			return explain("make "+folder.dir, err)
 		}
 	}
 	return nil

@@ -7,6 +7,9 @@ import (
 	"durable/ipc/task"
 )
 
+// accountName is that of the user and of the group of the system's service.
+const accountName = Name
+
 // makeAccount makes the user and the group of the system's service, as packages do, unless they are there. They stay at an uninstall: a
 // number that another user gets later would own what was left.
 func makeAccount(ctx context.Context, say func(string, ...any)) error {

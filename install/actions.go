@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -122,12 +121,10 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 	}
 	undos.add(undo)
 	first := s.running(ctx, before)
-	up := before.Running || before.starting()
 	changing := false
 	undos.add(func() { // once the link and the unit are as they were: that is why it is added before those are touched
-		if up && changing {
-			s.opts.Say("the version before is started again")
-			_ = s.manager.restart(context.WithoutCancel(ctx))
+		if changing {
+			s.bringBack(context.WithoutCancel(ctx), before, first)
 		}
 	})
 	undo, err = s.manager.register(ctx)
@@ -144,12 +141,34 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 	}
 	changing = true
 	if err := s.change(ctx, before, first, src.version); err != nil {
-		if !up { // one that was stopped on purpose stays stopped
+		if !before.up() { // one that was stopped on purpose stays stopped
 			_ = s.manager.stop(context.WithoutCancel(ctx))
 		}
 		return err
 	}
 	return nil
+}
+
+// bringBack has the daemon run again that an install has told to leave before it failed: the service's, or one that somebody had started.
+func (s *Service) bringBack(ctx context.Context, before Status, first *task.Info) {
+	switch {
+	case before.up() && before.Socket == s.opts.Socket:
+		s.opts.Say("the version before is started again")
+		_ = s.manager.restart(ctx)
+	case before.up():
+		s.opts.Say("the version before is started again")
+		_ = s.manager.stop(ctx) // the socket may have to come first
+		_ = s.manager.start(ctx)
+	case first == nil:
+	case s.opts.System:
+		s.opts.Say("warning: the daemon that ran (pid %d) has left, and is not started again", first.PID)
+	default:
+		if err := s.detach(ctx); err != nil {
+			s.opts.Say("warning: the daemon that ran (pid %d) has left, and does not start again: %v", first.PID, err)
+			return
+		}
+		s.opts.Say("a daemon runs again in the place of the one that left")
+	}
 }
 
 // change has the new daemon take over from the one that runs, whoever started that: programs live on, and jobs go on where they were.
@@ -207,13 +226,10 @@ func (s *Service) mayReplace(ctx context.Context, src source) error {
 // read what root makes there.
 func (s *Service) owning() string {
 	home := socket.EnvHome + "=" + typed(s.paths.State)
-	switch {
-	case !s.opts.System || runtime.GOOS == "windows":
+	if !s.opts.System || accountName == "" {
 		return home
-	case runtime.GOOS == "darwin":
-		return "sudo -u " + launchdUser + " env " + home
 	}
-	return "sudo -u " + Name + " env " + home
+	return "sudo -u " + accountName + " env " + home
 }
 
 // typed is a path as one types it in a shell.

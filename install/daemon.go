@@ -214,7 +214,7 @@ func (s *Service) Logs(lines int, follow bool) (command []string, file string) {
 type Kept struct {
 	State  string `json:"state"`
 	Config string `json:"config"`
-	// User is the system service's, with its group.
+	// User is the system service's, with its group; empty: they were not made for it.
 	User string `json:"user,omitempty"`
 	// Purged: State is gone.
 	Purged bool `json:"purged"`
@@ -241,7 +241,7 @@ func (s *Service) Uninstall(ctx context.Context, purge bool) (Kept, error) {
 	}
 	kept := Kept{State: s.paths.State, Config: s.paths.Config, Purged: purge}
 	if s.opts.System {
-		kept.User = Name
+		kept.User = accountName
 	}
 	if purge {
 		if err := s.purge(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 
+	"durable/ipc/client"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -33,6 +34,8 @@ type Service struct {
 	paths   socket.Paths
 	home    layout
 	manager manager
+	// detach starts a daemon that is no service. It is a field for tests only.
+	detach func(context.Context) error
 }
 
 // Status is how a service is doing.
@@ -62,6 +65,9 @@ type Status struct {
 // AtBoot reports whether the service starts without anybody logging in.
 func (s Status) AtBoot() bool { return s.Enabled && (s.System || s.Linger) }
 
+// up: its daemon is there, or about to be.
+func (s Status) up() bool { return s.Running || s.starting() }
+
 // starting: systemd runs it, or is about to, and its daemon is not ready yet.
 func (s Status) starting() bool { return strings.HasPrefix(s.State, "activating") }
 
@@ -82,6 +88,7 @@ func New(opts Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{opts: opts, paths: paths, home: home}
+	s.detach = client.Autostart(client.StartOptions{Socket: paths.Socket, Deliberate: true})
 	s.manager, err = newManager(s)
 	return s, err
 }

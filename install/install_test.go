@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,6 +138,10 @@ func newTest(t *testing.T) (*Service, *fake) {
 	s := &Service{
 		opts:  Options{Say: t.Logf, System: os.Geteuid() == 0}, // whoever runs the test may do it
 		paths: socket.In(filepath.Join(dir, "state")), home: layout{lib: filepath.Join(dir, "lib"), bin: filepath.Join(dir, "bin")},
+	}
+	s.detach = func(context.Context) error {
+		t.Error("a daemon is started that is no service")
+		return nil
 	}
 	f := &fake{t: t, s: s}
 	t.Cleanup(f.halt)
@@ -346,44 +349,4 @@ func TestSourceIsChecked(t *testing.T) {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
-}
-
-// TestDetachedDaemonLeaves: one that is there already makes room for the service.
-func TestDetachedDaemonLeaves(t *testing.T) {
-	s, _ := newTest(t)
-	if err := os.MkdirAll(s.paths.State, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	l, err := socket.Listen(s.paths.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &leaver{l: l, asked: make(chan task.ShutdownRequest, 1)}
-	server := localapi.New(d, localapi.Options{}).Server()
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
-	go func() {
-		<-d.asked
-		_ = server.Shutdown(context.Background()) // once the answer is out
-	}()
-	if _, err := install(t, s, putPrograms(t, "v1.0.0", 1)); err != nil {
-		t.Error(err)
-	}
-	_ = server.Close()
-	if err := <-done; err == nil {
-		t.Error("it serves on")
-	}
-}
-
-// leaver is a daemon that leaves when asked.
-type leaver struct {
-	task.UnimplementedService
-	l     io.Closer
-	asked chan task.ShutdownRequest
-}
-
-func (*leaver) Info(context.Context) (task.Info, error) { return task.Info{PID: -7}, nil }
-func (d *leaver) Shutdown(_ context.Context, req task.ShutdownRequest) error {
-	d.asked <- req
-	return nil
 }

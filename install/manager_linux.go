@@ -53,8 +53,7 @@ func (m *systemd) name() string {
 	return "systemd"
 }
 
-func (m *systemd) unit() string   { return filepath.Join(m.dir, Name+".service") }
-func (m *systemd) socket() string { return filepath.Join(m.dir, Name+".socket") }
+func (m *systemd) unit() string { return filepath.Join(m.dir, serviceUnit) }
 
 // packaged returns the unit that a package of the system has brought, "" if there is none.
 func (m *systemd) packaged() string {
@@ -96,15 +95,10 @@ func (m *systemd) look(ctx context.Context, st *Status) error {
 	if !m.s.opts.System {
 		st.Linger = exists("/var/lib/systemd/linger/" + m.user)
 	}
-	out, err := m.ctl(ctx, "show", Name+".service", "--property=ActiveState,SubState,MainPID,UnitFileState,LoadState")
+	has, socket, err := m.show(ctx)
 	if err != nil { // no manager of this user runs: then neither does the service
 		st.State = "unknown"
 		return nil
-	}
-	has := map[string]string{}
-	for line := range strings.Lines(out) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		has[name] = value
 	}
 	st.State = has["ActiveState"]
 	if sub := has["SubState"]; sub != "" && st.State != "inactive" {
@@ -113,7 +107,7 @@ func (m *systemd) look(ctx context.Context, st *Status) error {
 	st.PID, _ = strconv.Atoi(has["MainPID"])
 	st.Running = has["ActiveState"] == "active" && st.PID > 0
 	st.Enabled = has["UnitFileState"] == "enabled"
-	st.Socket = exists(m.socket())
+	st.Socket = exists(m.socket()) || socket["ActiveState"] == "active"
 	return nil
 }
 
@@ -186,12 +180,12 @@ func (m *systemd) register(ctx context.Context) (undo func(), err error) {
 		if _, err := m.ctl(ctx, "daemon-reload"); err != nil {
 			return nil, explain("load the unit", err)
 		}
-		if _, err := m.ctl(ctx, "enable", Name+".service"); err != nil {
+		if _, err := m.ctl(ctx, "enable", serviceUnit); err != nil {
 			return nil, explain("enable the unit", err)
 		}
 	} else {
 		undos.add(func() {
-			_, _ = m.ctl(context.WithoutCancel(ctx), "disable", Name+".service")
+			_, _ = m.ctl(context.WithoutCancel(ctx), "disable", serviceUnit)
 			_ = os.Remove(m.unit())
 		})
 		svc, err := m.service(unit)
@@ -213,39 +207,9 @@ func (m *systemd) register(ctx context.Context) (undo func(), err error) {
 	return undos.run, nil
 }
 
-// registerSocket has systemd hold the socket, or lets it go where that is no longer wanted.
-func (m *systemd) registerSocket(ctx context.Context, text string, undos *undoing) error {
-	unit := Name + ".socket"
-	if text == "" {
-		if !exists(m.socket()) {
-			return nil
-		}
-		_, _ = m.ctl(ctx, "disable", "--now", unit)
-		_ = os.Remove(m.socket())
-		_, err := m.ctl(ctx, "daemon-reload")
-		return err
-	}
-	there := exists(m.socket())
-	back, err := writeOver(m.socket(), text)
-	if err != nil {
-		return err
-	}
-	undos.add(back)
-	if !there {
-		undos.add(func() { _, _ = m.ctl(context.WithoutCancel(ctx), "disable", "--now", unit) })
-	}
-	if _, err = m.ctl(ctx, "daemon-reload"); err == nil {
-		_, err = m.ctl(ctx, "enable", unit)
-	}
-	if err != nil {
-		return explain("enable the socket", err)
-	}
-	return nil
-}
-
 func (m *systemd) unregister(ctx context.Context) error {
 	if exists(m.socket()) {
-		_, _ = m.ctl(ctx, "disable", "--now", Name+".socket")
+		_, _ = m.ctl(ctx, "disable", "--now", socketUnit)
 		if err := os.Remove(m.socket()); err != nil {
 			return explain("remove the socket's unit", err)
 		}
@@ -267,33 +231,39 @@ func (m *systemd) unregister(ctx context.Context) error {
 }
 
 func (m *systemd) start(ctx context.Context) error {
-	// What failed before must not count, and the socket comes first: a daemon that has bound its own leaves none for systemd.
-	_, _ = m.ctl(ctx, "reset-failed", Name+".service")
-	if exists(m.socket()) {
-		if _, err := m.ctl(ctx, "start", Name+".socket"); err != nil {
-			return m.failed("start the socket", err)
-		}
+	_, _ = m.ctl(ctx, "reset-failed", serviceUnit) // what failed before must not count
+	comes, err := m.socketComes(ctx)
+	if comes {
+		_, err = m.ctl(ctx, "start", socketUnit)
 	}
-	if _, err := m.ctl(ctx, "start", Name+".service"); err != nil {
+	if err != nil {
+		return m.failed("start the socket", err)
+	}
+	_ = os.Remove(m.note())
+	if _, err := m.ctl(ctx, "start", serviceUnit); err != nil {
 		return m.failed("start the service", err)
 	}
 	return nil
 }
 
 func (m *systemd) stop(ctx context.Context) error {
-	units := []string{"stop", Name + ".service"}
-	if exists(m.socket()) {
-		units = []string{"stop", Name + ".socket", Name + ".service"}
+	units := []string{"stop", serviceUnit}
+	goes, err := m.socketGoes(ctx)
+	if goes {
+		units = []string{"stop", socketUnit, serviceUnit}
 	}
-	if _, err := m.ctl(ctx, units...); err != nil {
+	if err == nil {
+		_, err = m.ctl(ctx, units...)
+	}
+	if err != nil {
 		return m.failed("stop the service", err)
 	}
 	return nil
 }
 
 func (m *systemd) restart(ctx context.Context) error {
-	_, _ = m.ctl(ctx, "reset-failed", Name+".service")
-	if _, err := m.ctl(ctx, "restart", Name+".service"); err != nil {
+	_, _ = m.ctl(ctx, "reset-failed", serviceUnit)
+	if _, err := m.ctl(ctx, "restart", serviceUnit); err != nil {
 		return m.failed("restart the service", err)
 	}
 	return nil
@@ -310,9 +280,9 @@ func (m *systemd) failed(what string, err error) error {
 func (m *systemd) logs(lines int, follow bool) []string {
 	args := []string{"journalctl", "--no-pager", "--output=cat", "--lines=" + strconv.Itoa(lines)}
 	if m.s.opts.System {
-		args = append(args, "--unit="+Name+".service")
+		args = append(args, "--unit="+serviceUnit)
 	} else {
-		args = append(args, "--user-unit="+Name+".service")
+		args = append(args, "--user-unit="+serviceUnit)
 	}
 	if follow {
 		args = append(args, "--follow")

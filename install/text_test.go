@@ -308,6 +308,7 @@ func TestWindows(t *testing.T) {
 	for _, key := range slices.Sorted(maps.Keys(c.Option)) {
 		fmt.Fprintf(&b, "option %s %v\n", key, c.Option[key])
 	}
+	fmt.Fprintf(&b, "folder %s\n", folderAccess)
 	golden(t, "windows-service.txt", b.String())
 }
 

@@ -91,7 +91,7 @@ A daemon that runs already leaves to it; its tasks go on. Over an older version 
 what was there before is there again.
 
 With --system (as root) the service is the machine's: jobs run as the user durable, and the members of the group
-durable may use it.`,
+durable may use it (on macOS _durable; on Windows jobs run as LocalService, and administrators may use it).`,
 		Args: atMost(0),
 		RunE: c.serviceAct(opts, func(ctx context.Context, s *install.Service) error {
 			res, err := s.Install(ctx)

@@ -60,7 +60,7 @@ func trusted(path string, uid int) bool {
 func denied(path string, err error) error {
 	e := task.Errorf(task.PermissionDenied, "socket %s: permission denied", path)
 	e.Err = err
-	return e.WithHint("it is another user's: set %s to a folder of your own; for the system service, join the group durable", EnvHome)
+	return e.WithHint("it is another user's: set %s to a folder of your own; for the system service, join the group %s", EnvHome, systemGroup)
 }
 
 // Absent reports whether a dial failed because nobody listens: no socket yet, or one whose daemon died.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"strings"
 
 	"github.com/Microsoft/go-winio"
 	"golang.org/x/sys/windows"
@@ -13,8 +14,8 @@ import (
 )
 
 // Dial connects to the pipe of that name. It refuses one whose owner is neither this user nor the
-// system: who listens there would get all that we say. Such an error is a [*task.Error]; [Absent]
-// tells of the others whether waiting may help.
+// system (nor, at the system service's own name, LocalService): who listens there would get all that we
+// say. Such an error is a [*task.Error]; [Absent] tells of the others whether waiting may help.
 func Dial(ctx context.Context, name string) (net.Conn, error) {
 	if err := checkName("socket", name); err != nil {
 		return nil, err
@@ -52,11 +53,17 @@ func checkOwner(conn net.Conn, name string) error {
 	if err != nil {
 		return err
 	}
-	if owner.Equals(self) || owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) {
+	if owner.Equals(self) || trusted(name, owner) {
 		return nil
 	}
 	return task.Errorf(task.PermissionDenied, "pipe %s: belongs to another user (%s)", name, owner).
 		WithHint("set %s to a name of your own", EnvSocket)
+}
+
+// trusted: the system service runs as LocalService, which owns what it makes. No user's program runs as that.
+func trusted(name string, owner *windows.SID) bool {
+	return owner.IsWellKnown(windows.WinLocalSystemSid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) ||
+		strings.EqualFold(name, systemPipe) && owner.IsWellKnown(windows.WinLocalServiceSid)
 }
 
 // Absent reports whether a dial failed because nobody listens. Waiting, or starting a daemon, may help.

@@ -108,6 +108,14 @@ func TestFindOrder(t *testing.T) {
 	}
 }
 
+// TestSystemSocketIsApart: who may only connect needs a way to the socket, and none into the state folder.
+func TestSystemSocketIsApart(t *testing.T) {
+	p := socket.SystemPaths()
+	if strings.HasPrefix(p.Socket, p.State+"/") || filepath.Dir(filepath.Dir(p.Socket)) == "/" {
+		t.Errorf("the socket is %s, the state in %s", p.Socket, p.State)
+	}
+}
+
 // TestFindSystem: the system service is found where this user has no daemon, and not before his own.
 func TestFindSystem(t *testing.T) {
 	home, sys := dir(t), filepath.Join(dir(t), "sys.sock")

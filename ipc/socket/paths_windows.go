@@ -13,7 +13,10 @@ import (
 // MaxPath is the longest name of a pipe, in characters.
 const MaxPath = 256
 
-const pipePrefix = `\\.\pipe\`
+const (
+	pipePrefix = `\\.\pipe\`
+	systemPipe = pipePrefix + "durable"
+)
 
 // socketIn derives the pipe's name from the folder, so that two folders never share a daemon. Paths
 // are compared without regard to case, as the file system does.
@@ -32,7 +35,7 @@ func SystemPaths() Paths {
 		data = `C:\ProgramData`
 	}
 	p := In(filepath.Join(data, "durable"))
-	p.Socket = pipePrefix + "durable"
+	p.Socket = systemPipe
 	p.System = true
 	return p
 }

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// asRoot is what to type to have all looked at.
+const asRoot = "sudo durablectl doctor"
+
 func ownerOf(info fs.FileInfo) (uid int, known bool) {
 	stat, known := info.Sys().(*syscall.Stat_t)
 	if !known {

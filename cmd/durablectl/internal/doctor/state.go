@@ -29,7 +29,7 @@ func (v *visit) store(ctx context.Context) []Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		return one(ok("none yet, at %s", v.Paths.Store))
 	case errors.Is(err, fs.ErrPermission) && v.Paths.System:
-		return one(ok("not looked into: it is the system service's (sudo durablectl doctor does)"))
+		return one(ok("not looked into: it is the system service's (%s does)", asRoot))
 	case err != nil:
 		return one(failed(err, "ls -l "+v.Paths.Store))
 	}
@@ -40,7 +40,7 @@ func (v *visit) store(ctx context.Context) []Finding {
 func (v *visit) checkCopy(ctx context.Context) Finding {
 	dir, err := os.MkdirTemp(v.info.Paths.State, ".doctor-")
 	if errors.Is(err, fs.ErrPermission) {
-		return ok("not looked into: %s is not yours (sudo durablectl doctor does)", v.info.Paths.State)
+		return ok("not looked into: %s is not yours (%s does)", v.info.Paths.State, asRoot)
 	}
 	if err != nil {
 		return failed(err, "")
@@ -157,7 +157,7 @@ func (v *visit) holders(ctx context.Context) []Finding {
 	folders, err := os.ReadDir(tasks)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return one(ok("not looked for: %s is not yours (sudo durablectl doctor does)", tasks))
+		return one(ok("not looked for: %s is not yours (%s does)", tasks, asRoot))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return one(failed(err, ""))
 	}
