@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -30,6 +31,17 @@ func TestMain(m *testing.M) {
 		if err := Kill(g); errors.Is(err, errInside) && len(PIDs(g)) == 0 && Populated(g) {
 			_, _ = os.Stdout.WriteString("left alone")
 		}
+	case "starts":
+		g, err := Make(arg, "new")
+		dir, e := Open(g)
+		if errors.Join(err, e) != nil {
+			os.Exit(1)
+		}
+		cmd := exec.Command("/bin/sh", "-c", "exit 7")
+		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+		_ = cmd.Run()
+		_ = Remove(g, time.Second)
+		fmt.Printf("%t %s", cmd.ProcessState.ExitCode() == 7, Delegated())
 	default:
 		os.Exit(m.Run())
 	}
@@ -104,6 +116,28 @@ func TestDelegated(t *testing.T) {
 	cmd.Env = []string{noSleep, envRole + "=inside=" + inner.Path}
 	if out, err := cmd.Output(); err != nil || string(out) != "left alone" {
 		t.Errorf("a caller in the group: %q, %v", out, err)
+	}
+}
+
+// TestDelegatedAfterKill: a group that was killed once is of no use where the kernel kills what is started from it, and else it is.
+func TestDelegatedAfterKill(t *testing.T) {
+	dir := cgrouptest.New(t)
+	outer, _ := Find(filepath.Dir(dir), filepath.Base(dir))
+	if err := Kill(outer); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first one leaves nothing behind
+		cmd := exec.Command("/bin/sh", "-c", `echo $$ >"$1/cgroup.procs" && exec "$2"`, "sh", dir, self)
+		cmd.Env = []string{noSleep, envRole + "=starts=" + dir}
+		out, err := cmd.Output()
+		starts, delegated, _ := strings.Cut(string(out), " ")
+		if err != nil || starts != "true" && starts != "false" || (starts == "true") != (delegated == dir) {
+			t.Errorf("a program starts in a new group: %s, and delegated is %q, %v", starts, delegated, err)
+		}
 	}
 }
 

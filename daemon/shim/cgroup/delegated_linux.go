@@ -1,15 +1,19 @@
 package cgroup
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Delegated returns the folder of the caller's own control group, if that was handed over to it; else nothing.
+// Delegated returns the folder of the caller's own control group, if that was handed over to it and programs can be started in groups
+// below it; else nothing.
 func Delegated() string {
 	own, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -20,7 +24,7 @@ func Delegated() string {
 		return ""
 	}
 	for _, dir := range folders(string(own), string(mounts)) {
-		if marked(dir) && contains(dir, os.Getpid()) && writable(dir) {
+		if marked(dir) && contains(dir, os.Getpid()) && usable(dir) {
 			return dir
 		}
 	}
@@ -88,12 +92,26 @@ func contains(dir string, pid int) bool {
 	return err == nil && slices.Contains(strings.Fields(string(text)), strconv.Itoa(pid))
 }
 
-// writable reports whether groups can be made in dir.
-func writable(dir string) bool {
-	probe := dir + "/durable-probe-" + strconv.Itoa(os.Getpid())
-	err := unix.Mkdir(probe, 0o755)
-	if err == nil {
-		err = unix.Rmdir(probe)
+// usable reports whether groups can be made in dir, and processes started in them. Once a group was killed, the kernel (seen in 6.18)
+// also kills whatever a process of that group starts in one that is newer: every program would end as it begins.
+func usable(dir string) bool {
+	g, err := Make(dir, "durable-probe-"+strconv.Itoa(os.Getpid()))
+	if err != nil {
+		return false
 	}
-	return err == nil
+	defer func() { _ = Remove(g, probePatience) }()
+	f, err := Open(g)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	// A folder cannot be run, which is the child's to say. One that was killed says nothing, as one that runs.
+	p, err := os.StartProcess("/", []string{"/"}, &os.ProcAttr{Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(f.Fd())}})
+	if err == nil {
+		_, _ = p.Wait()
+	}
+	return errors.Is(err, unix.EACCES)
 }
+
+// probePatience is how long a group may count the process that was tried in it.
+const probePatience = 20 * time.Millisecond

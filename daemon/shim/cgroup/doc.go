@@ -6,7 +6,7 @@
 //
 // Below a control group that nobody has handed over we make nothing: it has one writer, which is the service manager. systemd
 // marks one that it hands over (Delegate=yes) with the attribute user.delegate, before that with trusted.delegate, which root
-// alone can read; that, and a folder that can be made there, is the proof. Rejected: to take a folder that belongs to us for
+// alone can read; that, and a process that can be started in a group made there, is the proof. Rejected: to take a folder that belongs to us for
 // ours (in a user's session all of them do). The daemon stays in its own group and the programs go below it, which
 // works because no controllers are enabled for what is below: with them, a service whose programs run on could not be started again (EBUSY).
 // What the daemon was told of memory and processors holds for its programs together.
