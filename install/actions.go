@@ -46,7 +46,7 @@ func (s *Service) Upgrade(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	s.opts.Socket = s.opts.Socket || before.Socket
+	s.opts.Socket = s.opts.Socket || before.ownSocket
 	return s.put(ctx, before)
 }
 
@@ -136,7 +136,7 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 		return err
 	}
 	undos.add(undo)
-	if before.Running && old == dir && before.Socket == s.opts.Socket && (first == nil || first.Version == src.version) {
+	if before.Running && old == dir && before.ownSocket == s.opts.Socket && (first == nil || first.Version == src.version) {
 		return s.answers(ctx, nil, src.version)
 	}
 	changing = true
@@ -152,14 +152,16 @@ func (s *Service) arrange(ctx context.Context, src source, before Status, undos 
 // bringBack has the daemon run again that an install has told to leave before it failed: the service's, or one that somebody had started.
 func (s *Service) bringBack(ctx context.Context, before Status, first *task.Info) {
 	switch {
-	case before.up() && before.Socket == s.opts.Socket:
+	case before.up() && before.ownSocket == s.opts.Socket:
 		s.opts.Say("the version before is started again")
 		_ = s.manager.restart(ctx)
 	case before.up():
 		s.opts.Say("the version before is started again")
 		_ = s.manager.stop(ctx) // the socket may have to come first
 		_ = s.manager.start(ctx)
-	case first == nil:
+	case before.activeSocket: // who had stopped the service had left it to the next client
+		_ = s.manager.start(ctx)
+	case first == nil || s.running(ctx, before) != nil: // it has not left
 	case s.opts.System:
 		s.opts.Say("warning: the daemon that ran (pid %d) has left, and is not started again", first.PID)
 	default:
@@ -175,7 +177,7 @@ func (s *Service) bringBack(ctx context.Context, before Status, first *task.Info
 func (s *Service) change(ctx context.Context, before Status, first *task.Info, version string) error {
 	var err error
 	switch {
-	case before.Running && before.Socket == s.opts.Socket:
+	case before.Running && before.ownSocket == s.opts.Socket:
 		s.hold(ctx, first)
 		err = s.manager.restart(ctx)
 	case before.Running:

@@ -69,7 +69,7 @@ func own(path string, access *windows.SECURITY_DESCRIPTOR, judge func(found) err
 	if err == nil {
 		err = judge(f)
 	}
-	if err != nil {
+	if err != nil || f.names > 1 { // the list is the file's, under all its names: a job may have given another's file one here
 		return err
 	}
 	return refused("protect", path, windows.SetKernelObjectSecurity(h, windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, access))
@@ -84,6 +84,9 @@ func lookAt(h windows.Handle, path string) (found, error) {
 	}
 	f.link = info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0
 	f.folder = info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY != 0
+	if !f.folder {
+		f.names = info.NumberOfLinks
+	}
 	sd, err := windows.GetSecurityInfo(h, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 	if err != nil {
 		return f, refused("look at", path, err)

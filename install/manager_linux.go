@@ -107,7 +107,8 @@ func (m *systemd) look(ctx context.Context, st *Status) error {
 	st.PID, _ = strconv.Atoi(has["MainPID"])
 	st.Running = has["ActiveState"] == "active" && st.PID > 0
 	st.Enabled = has["UnitFileState"] == "enabled"
-	st.Socket = exists(m.socket()) || socket["ActiveState"] == "active"
+	st.ownSocket, st.activeSocket = exists(m.socket()), socket["ActiveState"] == "active"
+	st.Socket = st.ownSocket || st.activeSocket
 	return nil
 }
 
@@ -208,6 +209,7 @@ func (m *systemd) register(ctx context.Context) (undo func(), err error) {
 }
 
 func (m *systemd) unregister(ctx context.Context) error {
+	_ = os.Remove(m.note())
 	if exists(m.socket()) {
 		_, _ = m.ctl(ctx, "disable", "--now", socketUnit)
 		if err := os.Remove(m.socket()); err != nil {

@@ -239,11 +239,12 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 			if !more {
 				return nil
 			}
-			start, refused := time.Now(), st.Skipped
-			if err := m.take(ctx, st, b); err != nil {
+			start := time.Now()
+			refused, err := m.take(ctx, st, b)
+			if err != nil {
 				return err
 			}
-			room.wrote(time.Since(start), st.Skipped > refused)
+			room.wrote(time.Since(start), refused > 0)
 			free <- b
 		}
 		if m.p.BatchSize != nil || time.Since(last) >= m.commitEvery {
@@ -256,14 +257,14 @@ func (m *migration) consume(ctx context.Context, st *state, free chan<- *batch, 
 	}
 }
 
-// take writes one batch and enters it in st.
-func (m *migration) take(ctx context.Context, st *state, b *batch) error {
+// take writes one batch and enters it in st. It returns how many records the destination refused.
+func (m *migration) take(ctx context.Context, st *state, b *batch) (int, error) {
 	if err := m.hook("write"); err != nil {
-		return err
+		return 0, err
 	}
 	refused, err := m.sink.write(ctx, b)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	bad := b.bad
 	for _, r := range refused {
@@ -275,10 +276,10 @@ func (m *migration) take(ctx context.Context, st *state, b *batch) error {
 	}
 	for _, e := range bad {
 		if m.p.OnError == onErrorFail {
-			return e.fatal(m.p.Source)
+			return 0, e.fatal(m.p.Source)
 		}
 		if err := m.rejects.add(e); err != nil {
-			return err
+			return 0, err
 		}
 		m.j.Logf("skipped line %d: %s", e.line, e.msg)
 		st.skip(e)
@@ -293,7 +294,7 @@ func (m *migration) take(ctx context.Context, st *state, b *batch) error {
 	}
 	st.Read += b.read
 	st.At = b.at
-	return nil
+	return len(refused), nil
 }
 
 // copied ends the copy: makes the last records durable whether it was complete or told to stop.

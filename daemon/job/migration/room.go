@@ -15,7 +15,7 @@ type room struct {
 
 // roomy is a direct sink for which larger batches are worth it.
 type roomy interface {
-	// room returns bytes: what the first batch may have, and what any may.
+	// room returns bytes: what a batch of a slow destination may have, and what any may.
 	room() (least, most int64)
 }
 
@@ -24,19 +24,20 @@ func newRoom(d direct) *room {
 	if s, ok := d.(roomy); ok {
 		r.least, r.most = s.room()
 	}
-	r.bytes.Store(r.least)
+	r.bytes.Store(batchBytes)
 	return r
 }
 
 func (r *room) now() int { return int(r.bytes.Load()) }
 
-// A batch is to take no longer than roomSlow, and grows while it takes less than roomFast.
+// A batch is to take no longer than roomSlow, and grows while it takes less than roomFast: of that, the way to a far server and
+// back is the most.
 const (
-	roomFast = 50 * time.Millisecond
-	roomSlow = 200 * time.Millisecond
+	roomFast = 150 * time.Millisecond
+	roomSlow = 300 * time.Millisecond
 )
 
-// wrote tells how long a batch took, and whether some of its records were refused.
+// wrote tells how long a batch took, and whether the destination refused some of its records.
 func (r *room) wrote(took time.Duration, refused bool) {
 	switch now := r.bytes.Load(); {
 	case refused || took > roomSlow:

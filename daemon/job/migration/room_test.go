@@ -13,11 +13,9 @@ func TestRoom(t *testing.T) {
 		refused bool
 		want    int
 	}{
-		{0, false, 2 * least},
-		{roomFast - 1, false, 4 * least},
-		{roomFast, false, 4 * least},
-		{0, false, 8 * least},
-		{0, false, most},
+		{0, false, 2 << 20},
+		{roomFast, false, 2 << 20},
+		{roomFast - 1, false, most},
 		{0, false, most},
 		{roomSlow, false, most},
 		{roomSlow + 1, false, most / 2},
@@ -25,6 +23,7 @@ func TestRoom(t *testing.T) {
 		{time.Hour, true, most / 8},
 		{time.Hour, true, least},
 		{0, true, least},
+		{0, false, 2 * least},
 	} {
 		if r.wrote(tt.took, tt.refused); r.now() != tt.want {
 			t.Fatalf("step %d: a batch may have %d bytes, want %d", i, r.now(), tt.want)

@@ -24,7 +24,7 @@ func (s *Server) WatchCPU() func() time.Duration {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		for tick := time.NewTicker(100 * time.Millisecond); ; {
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
 			select {
 			case <-stop:
 				tick.Stop()
