@@ -336,7 +336,8 @@ func (h *house) checkWitness(tasks map[task.ID]task.Task) {
 		if strings.HasSuffix(b, afterCancel) {
 			kind = breachCancel
 		}
-		h.ledger.breach(kind, "%s", b)
+		id, _, _ := strings.Cut(strings.TrimPrefix(b, "task "), ":")
+		h.ledger.breach(kind, "%s; the witness:\n%s", b, h.load.witness.about(h.t, id))
 	}
 	h.checkCommands(tasks, seen)
 	for _, e := range h.ledger.all() {

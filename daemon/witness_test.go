@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ import (
 )
 
 // The witness file is what really ran, told by the jobs themselves and not by the store. Each line is one
-// write of O_APPEND, so the lines of several processes neither mix nor overtake each other:
+// write of O_APPEND, so the lines of several processes neither mix nor overtake each other. One of a process that is killed meanwhile may be
+// cut off where a page of the file ends, and the next one then follows without a newline:
 //
 //	ID ATTEMPT PID begin N     an attempt begins, with N steps done
 //	ID ATTEMPT PID step N      step N is done, and was checkpointed before this line
@@ -28,7 +30,13 @@ type witnessLine struct {
 	n       int
 }
 
+// afterCut finds the whole line behind one that was cut off.
+var afterCut = regexp.MustCompile(`([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12} \d+ \d+ (begin|step|end) \d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12} \d+ 0 cancelled|- 0 \d+ dead)$`)
+
 func parseWitness(line string) (witnessLine, error) {
+	if whole := afterCut.FindString(line); whole != "" {
+		line = whole
+	}
 	f := strings.Fields(line)
 	if len(f) != 4 && len(f) != 5 {
 		return witnessLine{}, fmt.Errorf("witness line %q: %d fields", line, len(f))
@@ -163,6 +171,41 @@ func (w *witness) read(t testing.TB) []witnessLine {
 		lines = append(lines, l)
 	}
 	return lines
+}
+
+// about returns the lines, cut ones too, in which a task is named.
+func (w *witness) about(t testing.TB, id string) string {
+	t.Helper()
+	text, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, id) {
+			lines.WriteString(line)
+		}
+	}
+	return lines.String()
+}
+
+func TestParseWitness(t *testing.T) {
+	const id = "01a227ec-db63-7cf1-962d-b9e2f308cac5"
+	for line, want := range map[string]witnessLine{
+		id + " 3 15 begin 0":                      {id, 3, 15, "begin", 0},
+		id + " 3 15- 0 15 dead":                   {"-", 0, 15, "dead", 0},
+		"01a2" + id + " 4 16 end 2":               {id, 4, 16, "end", 2},
+		id + " 3 15 st" + id + " 4 16 step 2":     {id, 4, 16, "step", 2},
+		id[:20] + id + " 4 0 cancelled":           {id, 4, 0, "cancelled", 0},
+		id + " 3 15 begin" + id + " 3 16 begin 1": {id, 3, 16, "begin", 1},
+	} {
+		if got, err := parseWitness(line); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v; want %+v", line, got, err, want)
+		}
+	}
+	if got, err := parseWitness(id + " 3 15 beg"); err == nil && got.what == "begin" {
+		t.Errorf("half a line: %+v", got)
+	}
 }
 
 // TestJudge shows that the judge of the kill test can say no.

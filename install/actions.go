@@ -159,8 +159,6 @@ func (s *Service) bringBack(ctx context.Context, before Status, first *task.Info
 		s.opts.Say("the version before is started again")
 		_ = s.manager.stop(ctx) // the socket may have to come first
 		_ = s.manager.start(ctx)
-	case before.activeSocket: // who had stopped the service had left it to the next client
-		_ = s.manager.start(ctx)
 	case first == nil || s.running(ctx, before) != nil: // it has not left
 	case s.opts.System:
 		s.opts.Say("warning: the daemon that ran (pid %d) has left, and is not started again", first.PID)

@@ -54,8 +54,8 @@ type Status struct {
 	PID     int  `json:"pid"`
 	// Socket: the service manager holds the socket.
 	Socket bool `json:"socket"`
-	// ownSocket: by a unit of ours; activeSocket: by whichever, now, so that the next client starts the service.
-	ownSocket, activeSocket bool
+	// ownSocket: by a unit of ours.
+	ownSocket bool
 	// State is the service manager's own word for it.
 	State string `json:"state"`
 	// Version is the installed one, Programs the folder with its programs, Unit the file that registers it; empty where there is none.

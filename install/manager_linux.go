@@ -107,8 +107,8 @@ func (m *systemd) look(ctx context.Context, st *Status) error {
 	st.PID, _ = strconv.Atoi(has["MainPID"])
 	st.Running = has["ActiveState"] == "active" && st.PID > 0
 	st.Enabled = has["UnitFileState"] == "enabled"
-	st.ownSocket, st.activeSocket = exists(m.socket()), socket["ActiveState"] == "active"
-	st.Socket = st.ownSocket || st.activeSocket
+	st.ownSocket = exists(m.socket())
+	st.Socket = st.ownSocket || socket["ActiveState"] == "active"
 	return nil
 }
 

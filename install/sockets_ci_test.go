@@ -109,6 +109,10 @@ func droppedSocketComesBack(s *scope) {
 	s.states("the service alone is stopped", "active", "inactive")
 	s.fails()
 	s.states("a failed install over a service that was stopped", "active", "inactive")
+	if out, err := s.run("/opt/v1.0.0/durablectl", "service", "upgrade", "--from", "/opt/broken"); err == nil {
+		s.t.Errorf("an upgrade whose daemon does not start: %s", out)
+	}
+	s.states("a failed upgrade, which keeps the socket", "active", "inactive")
 	if info, err := s.info(); err != nil || info.Version != "v1.0.0" {
 		s.t.Errorf("what the socket starts: %s, %v", info.Version, err)
 	}

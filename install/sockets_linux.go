@@ -78,8 +78,16 @@ func (m *systemd) socketComes(ctx context.Context) (bool, error) {
 
 // registerSocket has systemd hold the socket, or lets it go where that is no longer wanted.
 func (m *systemd) registerSocket(ctx context.Context, text string, undos *undoing) error {
+	_, socket, err := m.show(ctx)
+	if err != nil {
+		return explain("look at the socket", err)
+	}
+	if socket["ActiveState"] == "active" { // first of all, so that it is undone last: whatever has stopped it
+		// A daemon that has its own meanwhile keeps it from starting: the daemon's start brings it, then.
+		undos.add(func() { _, _ = m.ctl(context.WithoutCancel(ctx), "start", socketUnit) })
+	}
 	if text == "" {
-		return m.dropSocket(ctx, undos)
+		return m.dropSocket(ctx, socket["UnitFileState"] == "enabled", undos)
 	}
 	there := exists(m.socket())
 	back, err := writeOver(m.socket(), text)
@@ -99,8 +107,8 @@ func (m *systemd) registerSocket(ctx context.Context, text string, undos *undoin
 	return nil
 }
 
-// dropSocket lets a socket of ours go.
-func (m *systemd) dropSocket(ctx context.Context, undos *undoing) error {
+// dropSocket lets a socket of ours go, which was enabled, or not.
+func (m *systemd) dropSocket(ctx context.Context, enabled bool, undos *undoing) error {
 	text, err := os.ReadFile(m.socket())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -108,18 +116,10 @@ func (m *systemd) dropSocket(ctx context.Context, undos *undoing) error {
 	if err != nil {
 		return explain("read "+m.socket(), err)
 	}
-	_, socket, err := m.show(ctx)
-	if err != nil {
-		return explain("look at the socket", err)
-	}
 	undos.add(func() {
-		ctx := context.WithoutCancel(ctx)
 		_ = writeFile(m.socket(), text)
-		if socket["UnitFileState"] == "enabled" {
-			_, _ = m.ctl(ctx, "enable", socketUnit)
-		}
-		if socket["ActiveState"] == "active" { // a daemon that has its own meanwhile keeps it from starting: the daemon's start brings it, then
-			_, _ = m.ctl(ctx, "start", socketUnit)
+		if enabled {
+			_, _ = m.ctl(context.WithoutCancel(ctx), "enable", socketUnit)
 		}
 	})
 	_, _ = m.ctl(ctx, "disable", "--now", socketUnit)

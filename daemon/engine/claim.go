@@ -127,7 +127,8 @@ func (c *claim) settle(err error) {
 	c.release()
 	if err != nil {
 		c.void()
-		c.e.poke() // who came meanwhile may have been told that there is no slot
+		c.e.poke()      // who came meanwhile may have been told that there is no slot
+		c.making.Wait() // the next claim may be of the same attempt, with the same folder
 	}
 	if c.stale == nil {
 		return

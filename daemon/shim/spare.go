@@ -14,6 +14,9 @@ const (
 	spareAfter = 2 * time.Millisecond
 	// spareIdle is how long a spare waits for a start. A daemon that starts nothing keeps nothing.
 	spareIdle = time.Minute
+	// spareSent is how long one that was sent to an attempt's folder waits for that start. It may never come: the commit has failed, a cancel
+	// was first. As long as it waits there, it is nobody else's.
+	spareSent = time.Second
 )
 
 // Spare keeps ready what the next start needs, from shortly after a start on: a folder with the files that a holder opens, and, for a minute,
@@ -55,6 +58,7 @@ func (s *Spare) furnishLocked(path, dir string) (furnished bool) {
 		s.dismiss()
 	default:
 		s.sent = dir
+		s.timer.Reset(spareSent)
 	}
 	return furnished
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"durable/daemon/shim"
 )
@@ -171,4 +172,35 @@ func TestFurnish(t *testing.T) {
 		t.Errorf("%v wait in a folder that nobody has started in", pids)
 	}
 	ends(b)
+}
+
+// TestFurnishInVain: a holder that was sent to a folder of which no start comes is in nobody's way for long.
+func TestFurnishInVain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "durable-shim")
+	copyHolder(t, path)
+	ready := make(chan struct{}, 9)
+	l := shim.Launcher{Program: path, Spare: newSpare(t), Hook: func(point string) {
+		if point == shim.PointSpare {
+			ready <- struct{}{}
+		}
+	}}
+	run := func() {
+		b := newBed(t, "exit 3")
+		b.l = l
+		b.wait(b.start())
+	}
+	run()
+	<-ready
+	dir := filepath.Join(t.TempDir(), "id", "1")
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l.Furnish(dir)
+	for began := time.Now(); len(spareHolders(path)) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 30*time.Second { // half of what a spare waits that was sent nowhere
+			t.Fatal("the holder waits still")
+		}
+	}
+	run()
+	<-ready
 }

@@ -72,7 +72,7 @@ func (f *found) read(b *bbolt.Tx, path string, thorough bool) error {
 	if err := readState(b, &st); err != nil {
 		return err
 	}
-	if st.Clean && !thorough {
+	if st.Clean && !thorough && f.schema == schemaVersion { // else a migration is about to write to it
 		return nil
 	}
 	readAhead(path, b.Size())

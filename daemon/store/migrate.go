@@ -59,6 +59,7 @@ func (s *Store) upgrade(path string, have int, steps []migration) error {
 	if err := s.openBolt(path); err != nil {
 		return err
 	}
+	s.db.NoFreelistSync = false // else a file that says that it was closed in order would have no list of free pages
 	for _, m := range steps {
 		if err := contain(func() error { return s.db.Update(m.apply) }); err != nil {
 			_ = s.db.Close() // the first error is the one to tell
