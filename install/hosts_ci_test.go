@@ -126,15 +126,18 @@ func hostDies(s *scope) {
 	host := "(cat /opt/calls; exec sleep 1000) | /opt/v1.0.0/durable-mcp > /dev/null"
 	s.must(s.do("sh", "systemd-run", "--quiet", "--collect", "--unit=desktop", "--uid="+s.user, "--property=PAMName=login",
 		"systemd-run", "--user", "--scope", "--quiet", "--collect", "--unit=app-host", "sh", "-c", host))
-	s.until("the daemon runs the command", func() bool {
+	program := ""
+	s.until("the daemon runs the command", func() bool { // that the task runs is said before its program is there
 		info, err := s.info()
-		return err == nil && info.Counts[task.StatusRunning] == 1
+		if err == nil && info.Counts[task.StatusRunning] == 1 {
+			program, err = s.run("pgrep", "-x", "-f", "sleep 54321")
+		}
+		return err == nil && program != ""
 	})
 	info, err := s.info()
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := s.ok("pgrep", "-x", "-f", "sleep 54321")
 	inScope := func(pid string) bool {
 		b, err := os.ReadFile(s.at("/proc/" + pid + "/cgroup"))
 		return err == nil && strings.Contains(string(b), "app-host.scope")
