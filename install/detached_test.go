@@ -50,7 +50,17 @@ func detachedDaemon(t *testing.T, s *Service) (left func() bool) {
 	server := localapi.New(d, localapi.Options{}).Server()
 	done := make(chan error, 1)
 	asked, end := context.WithCancel(context.Background())
-	go func() { done <- server.Serve(l) }()
+	lock, err := socket.TryLock(s.paths.Lock) // as a daemon holds it: until it no longer listens
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		err := server.Serve(l)
+		if bad := lock.Unlock(); bad != nil {
+			t.Error(bad)
+		}
+		done <- err
+	}()
 	go func() {
 		select {
 		case <-d.asked:
