@@ -19,7 +19,6 @@ type found struct {
 	path         string
 	owner        string // the number of an account
 	link, folder bool
-	names        uint32 // of a file: its hard links
 }
 
 // judgeRoot refuses what cannot be that folder. A link would lead the service elsewhere, today or after it was turned. One that is deeper

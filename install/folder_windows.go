@@ -65,38 +65,39 @@ func own(path string, access *windows.SECURITY_DESCRIPTOR, judge func(found) err
 		return refused("open", path, err)
 	}
 	defer func() { _ = windows.CloseHandle(h) }()
-	f, err := lookAt(h, path)
+	f, names, err := lookAt(h, path)
 	if err == nil {
 		err = judge(f)
 	}
-	if err != nil || f.names > 1 { // the list is the file's, under all its names: a job may have given another's file one here
+	if err != nil || names > 1 { // the list is the file's, under all its names: a job may have given another's file one here
 		return err
 	}
 	return refused("protect", path, windows.SetKernelObjectSecurity(h, windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, access))
 }
 
-// lookAt says what an open file or folder is.
-func lookAt(h windows.Handle, path string) (found, error) {
+// lookAt says what an open file or folder is, and how many names a file has.
+func lookAt(h windows.Handle, path string) (found, uint32, error) {
 	f := found{path: path}
 	var info windows.ByHandleFileInformation
 	if err := windows.GetFileInformationByHandle(h, &info); err != nil {
-		return f, refused("look at", path, err)
+		return f, 0, refused("look at", path, err)
 	}
 	f.link = info.FileAttributes&windows.FILE_ATTRIBUTE_REPARSE_POINT != 0
 	f.folder = info.FileAttributes&windows.FILE_ATTRIBUTE_DIRECTORY != 0
-	if !f.folder {
-		f.names = info.NumberOfLinks
+	names := info.NumberOfLinks
+	if f.folder {
+		names = 1
 	}
 	sd, err := windows.GetSecurityInfo(h, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 	if err != nil {
-		return f, refused("look at", path, err)
+		return f, 0, refused("look at", path, err)
 	}
 	owner, _, err := sd.Owner()
 	if err != nil {
-		return f, refused("look at", path, err)
+		return f, 0, refused("look at", path, err)
 	}
 	f.owner = owner.String()
-	return f, nil
+	return f, names, nil
 }
 
 // refused makes an error of Windows one of ours; nil stays nil. Who is no administrator here may neither come in nor make something
