@@ -75,34 +75,6 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestUnitsAreRead: systemd's own reader has no complaint.
-func TestUnitsAreRead(t *testing.T) {
-	if !has(t, "systemd-analyze") {
-		t.Skip("left out: systemd-analyze is not installed")
-	}
-	dir := t.TempDir()
-	odd := filepath.Join(dir, `a b; $c %d {e}`)
-	if err := os.WriteFile(odd, []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, program := range map[string]string{"plain": "/bin/true", "odd": odd} {
-		text, err := Unit(program, false, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(dir, name+".service")
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		out, _ := exec.Command("systemd-analyze", "verify", "--man=no", path).CombinedOutput()
-		for line := range strings.Lines(string(out)) {
-			if strings.Contains(line, name+".service") {
-				t.Errorf("%s: %s", name, line)
-			}
-		}
-	}
-}
-
 func TestPlists(t *testing.T) {
 	for name, paths := range map[string]socket.Paths{"agent.plist": annas, "daemon.plist": machine} {
 		text, err := Plist("/Users/anna/lib & co/current/durabled", paths, paths.System)
