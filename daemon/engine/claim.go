@@ -125,15 +125,13 @@ func (c *claim) void() {
 // settle comes after the transaction; err is what has become of it.
 func (c *claim) settle(err error) {
 	c.release()
-	if err != nil {
-		c.void()
-		c.e.poke()      // who came meanwhile may have been told that there is no slot
+	if err != nil || c.stale != nil {
 		c.making.Wait() // the next claim may be of the same attempt, with the same folder
 	}
-	if c.stale == nil {
-		return
+	if err != nil {
+		c.void()
+		c.e.poke() // who came meanwhile may have been told that there is no slot
 	}
-	c.making.Wait()
 	for _, id := range c.stale {
 		removeEmpty(c.e.taskFolder(id)) // what is left, the next start sweeps
 	}
