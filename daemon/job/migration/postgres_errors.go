@@ -2,6 +2,7 @@ package migration
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -48,13 +49,20 @@ type textError struct {
 func (e textError) Error() string { return e.text }
 func (e textError) Unwrap() error { return e.err }
 
-// plainText is the text of a connection's error in one line, without what the message says already.
+// plainText is the text of a connection's error in one line, without what the message says already. What befell each of several tries (each
+// address, with TLS and without) is said once.
 func plainText(err error) string {
 	var failed *pgconn.ConnectError
 	if errors.As(err, &failed) {
 		err = failed.Unwrap()
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	var tries []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" && !slices.Contains(tries, line) {
+			tries = append(tries, line)
+		}
+	}
+	return strings.Join(tries, "; ")
 }
 
 // serverError is an error that the server has sent.
