@@ -157,9 +157,13 @@ func flip(b *bbolt.Bucket, key []byte) error {
 func TestDamagedRecord(t *testing.T) {
 	dir := settled(t)
 	editStore(t, dir, func(tx *bbolt.Tx) error {
-		tasks := tx.Bucket([]byte("tasks"))
-		key, _ := tasks.Cursor().First()
-		return flip(tasks, key)
+		tree := tx.Bucket([]byte("tree"))
+		c := tree.Cursor()
+		key, _ := c.Seek([]byte{13}) // the tasks, and keys between them, which are longer
+		for len(key) != 1+16 {
+			key, _ = c.Next()
+		}
+		return flip(tree, key)
 	})
 	for range 2 { // the next daemon knows of it too
 		p := start(t, dir, "").up()

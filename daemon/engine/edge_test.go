@@ -163,11 +163,11 @@ func TestADamagedRecordOfARunningTaskStopsNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		tasks := tx.Bucket([]byte("tasks"))
-		key, value := tasks.Cursor().First() // bad: IDs rise
+		tree := tx.Bucket([]byte("tree"))
+		key, value := tree.Cursor().Seek([]byte{13}) // the first of the tasks, bad: IDs rise
 		broken := append([]byte{}, value...)
 		broken[len(broken)-1] ^= 0x40
-		return tasks.Put(append([]byte{}, key...), broken)
+		return tree.Put(append([]byte{}, key...), broken)
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"durable/daemon/store"
 	"durable/ipc/task"
@@ -80,6 +81,7 @@ type stream struct {
 	ctx    context.Context
 	only   task.ID // empty: all tasks
 	follow bool
+	lag    time.Duration
 	wake   chan struct{} // capacity 1
 	done   chan struct{}
 	once   sync.Once
@@ -102,7 +104,7 @@ func (e *Engine) Events(ctx context.Context, q task.EventQuery) (task.EventStrea
 		return nil, err
 	}
 	s := &stream{
-		e: e, ctx: ctx, follow: q.Follow, after: q.After, latest: map[task.ID]task.Event{},
+		e: e, ctx: ctx, follow: q.Follow, lag: q.Lag, after: q.After, latest: map[task.ID]task.Event{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if q.Task != "" {
@@ -185,15 +187,28 @@ func (s *stream) Next() (task.Event, error) {
 		if !s.follow {
 			return task.Event{}, io.EOF
 		}
-		select {
-		case <-s.wake:
-		case <-s.done:
-			return task.Event{}, io.EOF
-		case <-s.ctx.Done():
-			return task.Event{}, task.Errorf(task.Unavailable, "events: %w", context.Cause(s.ctx))
-		case <-s.e.hub.closed:
-			return task.Event{}, errLeaving()
+		if err := await(s, s.wake); err != nil {
+			return task.Event{}, err
 		}
+		if s.lag > 0 { // who pokes meanwhile wakes nobody
+			if err := await(s, time.After(s.lag)); err != nil {
+				return task.Event{}, err
+			}
+		}
+	}
+}
+
+// await waits for ready; the error is that the stream has ended before.
+func await[T any](s *stream, ready <-chan T) error {
+	select {
+	case <-ready:
+		return nil
+	case <-s.done:
+		return io.EOF
+	case <-s.ctx.Done():
+		return task.Errorf(task.Unavailable, "events: %w", context.Cause(s.ctx))
+	case <-s.e.hub.closed:
+		return errLeaving()
 	}
 }
 

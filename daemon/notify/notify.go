@@ -61,6 +61,9 @@ const (
 	queueLen = 64
 	// separate is how many that wait are shown one by one; more are one note.
 	separate = 3
+	// lag is how long an ending may wait until it is heard of. A person does not notice it, and the stream sleeps through most of
+	// what a busy daemon commits.
+	lag = 200 * time.Millisecond
 	// patience is how long showing one may take.
 	patience = 10 * time.Second
 )
@@ -70,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Notifier, error) {
 	if o.Show == nil {
 		o.Show = Desktop
 	}
-	stream, err := o.Tasks.Events(ctx, task.EventQuery{Follow: true})
+	stream, err := o.Tasks.Events(ctx, task.EventQuery{Follow: true, Lag: lag})
 	if err != nil {
 		return nil, err
 	}

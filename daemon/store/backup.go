@@ -12,7 +12,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -33,7 +32,11 @@ func (s *Store) Backup(ctx context.Context, path string, withSecrets bool) (task
 	err := s.snapshot(ctx, snapshot)
 	if err == nil {
 		defer os.Remove(snapshot)
-		err = rewrite(ctx, snapshot, partial, backupEdit(withSecrets, s.o.Now()))
+		e := edit{add: map[string]string{string(keyBackup): s.o.Now().UTC().Format(time.RFC3339)}}
+		if !withSecrets {
+			e.skip = rSecrets
+		}
+		err = rewrite(ctx, snapshot, partial, e)
 		defer os.Remove(partial) // nothing is left of it when it was published
 	}
 	if err != nil {
@@ -105,136 +108,6 @@ func (w ctxWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return w.w.Write(p)
-}
-
-// edit says how a copy differs from its original.
-type edit struct {
-	// skip leaves a bucket empty.
-	skip map[bucket]bool
-	// meta returns the value for a key of the meta bucket, nil to drop it.
-	meta func(key, value []byte) []byte
-	// add are entries of the meta bucket that the original may not have.
-	add map[string]string
-}
-
-func backupEdit(withSecrets bool, now time.Time) edit {
-	return edit{
-		skip: map[bucket]bool{bSecrets: !withSecrets},
-		meta: func(_, value []byte) []byte { return value },
-		add:  map[string]string{string(keyBackup): now.UTC().Format(time.RFC3339)},
-	}
-}
-
-// rewriteChunk is how many bytes a rewrite puts into one transaction.
-const rewriteChunk = 8 << 20
-
-// rewrite copies a store that nobody uses, key by key, into a new file and syncs it.
-func rewrite(ctx context.Context, from, to string, e edit) (err error) {
-	opts := boltOptions(DefaultLockTimeout)
-	opts.ReadOnly = true
-	in, err := bbolt.Open(from, 0o600, opts)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	opts = boltOptions(DefaultLockTimeout)
-	opts.NoSync, opts.NoFreelistSync, opts.NoGrowSync = true, false, true
-	out, err := bbolt.Open(to, 0o600, opts)
-	if err != nil {
-		return err
-	}
-	c := &copier{ctx: ctx, out: out, edit: e}
-	err = contain(func() error { return in.View(c.copy) })
-	if err == nil {
-		err = out.Sync()
-	}
-	if err = errors.Join(err, out.Close()); err != nil {
-		return errors.Join(err, os.Remove(to))
-	}
-	return atomicfile.SyncDir(filepath.Dir(to))
-}
-
-// copier puts what it is given in chunks.
-type copier struct {
-	ctx  context.Context
-	out  *bbolt.DB
-	edit edit
-	tx   *bbolt.Tx
-	size int
-}
-
-func (c *copier) copy(in *bbolt.Tx) error {
-	err := c.renew()
-	for n := range bucketCount {
-		if err == nil {
-			err = c.bucket(in, n)
-		}
-	}
-	if err == nil {
-		meta := c.tx.Bucket(bucketNames[bMeta])
-		for key, text := range c.edit.add {
-			err = errors.Join(err, meta.Put([]byte(key), sealText([]byte(key), text)))
-		}
-	}
-	if err != nil {
-		if c.tx != nil {
-			err = errors.Join(err, c.tx.Rollback())
-		}
-		return err
-	}
-	return c.tx.Commit()
-}
-
-// renew commits what there is and begins the next transaction.
-func (c *copier) renew() (err error) {
-	if err := c.ctx.Err(); err != nil {
-		return err
-	}
-	if c.tx != nil {
-		tx := c.tx
-		c.tx = nil
-		if err := tx.Commit(); err != nil {
-			return err
-		}
-	}
-	c.size = 0
-	c.tx, err = c.out.Begin(true)
-	return err
-}
-
-func (c *copier) bucket(in *bbolt.Tx, n bucket) error {
-	to, err := c.tx.CreateBucket(bucketNames[n])
-	if err != nil {
-		return err
-	}
-	from := in.Bucket(bucketNames[n])
-	if from == nil || c.edit.skip[n] {
-		return nil
-	}
-	to.FillPercent = fillPercent
-	cur := from.Cursor()
-	for k, v := cur.First(); k != nil; k, v = cur.Next() {
-		if n == bMeta {
-			if v = c.edit.meta(k, v); v == nil {
-				continue
-			}
-		}
-		if err := to.Put(k, v); err != nil {
-			return err
-		}
-		if c.size += len(k) + len(v); c.size < rewriteChunk {
-			continue
-		}
-		if err := c.renew(); err != nil {
-			return err
-		}
-		to = c.tx.Bucket(bucketNames[n])
-		to.FillPercent = fillPercent
-	}
-	return nil
 }
 
 // describeBackup reads back what was written.

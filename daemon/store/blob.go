@@ -15,7 +15,7 @@ func (tx *Tx) Checkpoint(id task.ID) ([]byte, error) {
 	if !ok {
 		return nil, errNoTask(id)
 	}
-	value := tx.get(bCheckpoints, key[:])
+	value := tx.get(rCheckpoints, key[:])
 	if value == nil {
 		return nil, nil
 	}
@@ -45,7 +45,7 @@ func (tx *Tx) PutCheckpoint(id task.ID, data []byte) error {
 	head := seal(key[:], checkpointFields.append(make([]byte, sealSize, 64), &c))
 	value := make([]byte, 0, 1+len(head)+len(data))
 	value = append(append(append(value, byte(len(head))), head...), data...)
-	return tx.put(bCheckpoints, key[:], value)
+	return tx.put(rCheckpoints, key[:], value)
 }
 
 // DropCheckpoint removes the task's position: its next attempt begins anew. It writes no event.
@@ -54,7 +54,7 @@ func (tx *Tx) DropCheckpoint(id task.ID) error {
 	if !ok {
 		return errNoTask(id)
 	}
-	return tx.deleteIfThere(bCheckpoints, key[:])
+	return tx.deleteIfThere(rCheckpoints, key[:])
 }
 
 // parseCheckpoint splits an entry. The description has a seal of its own, so that a list of tasks need not
@@ -74,7 +74,7 @@ func parseCheckpoint(key uuid.UUID, value []byte) (c checkpoint, data []byte, er
 // describeCheckpoint returns what clients see of a checkpoint: nil if there is none, or none that can be
 // read, which whoever needs it learns from [Tx.Checkpoint].
 func (tx *Tx) describeCheckpoint(key uuid.UUID) *task.Checkpoint {
-	value := tx.get(bCheckpoints, key[:])
+	value := tx.get(rCheckpoints, key[:])
 	if value == nil {
 		return nil
 	}
@@ -91,7 +91,7 @@ func (tx *Tx) Secrets(id task.ID) ([]byte, error) {
 	if !ok {
 		return nil, errNoTask(id)
 	}
-	value := tx.get(bSecrets, key[:])
+	value := tx.get(rSecrets, key[:])
 	if value == nil {
 		return nil, nil
 	}
@@ -105,10 +105,10 @@ func (tx *Tx) Secrets(id task.ID) ([]byte, error) {
 // PutSecrets stores what must never be shown. It is gone with the task's end.
 func (tx *Tx) PutSecrets(id task.ID, data []byte) error {
 	key, ok := key16(id)
-	if !ok || tx.get(bTasks, key[:]) == nil {
+	if !ok || tx.get(rTasks, key[:]) == nil {
 		return errNoTask(id)
 	}
-	return tx.put(bSecrets, key[:], seal(key[:], append(make([]byte, sealSize, sealSize+len(data)), data...)))
+	return tx.put(rSecrets, key[:], seal(key[:], append(make([]byte, sealSize, sealSize+len(data)), data...)))
 }
 
 func errBlob(what string, key uuid.UUID, err error) error {

@@ -69,16 +69,16 @@ func (c *Checked) pages(b *bbolt.Tx) error {
 // records reads the checksum of every task.
 func (c *Checked) records(b *bbolt.Tx) error {
 	bad := 0
-	err := b.Bucket(bucketNames[bTasks]).ForEach(func(k, v []byte) error {
+	tasks := (&Tx{b: b}).scan(rTasks)
+	for k, v := tasks.First(); k != nil; k, v = tasks.Next() {
 		if _, err := unseal(k, v); err != nil {
 			bad++
 		}
 		c.Tasks++
-		return nil
-	})
-	if err == nil && bad > 0 {
+	}
+	if bad > 0 {
 		return task.Errorf(task.FailedPrecondition, "%d of %d tasks have records that cannot be read", bad, c.Tasks).
 			WithHint("the daemon sets them aside when it meets them, and goes on; a backup may still have them: durabled restore FILE")
 	}
-	return err
+	return nil
 }

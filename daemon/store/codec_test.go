@@ -122,7 +122,7 @@ func TestIndexedFields(t *testing.T) {
 		}
 		for _, x := range indexes {
 			if want, got := x.key(nil, key, &full), x.key(nil, key, &part); !bytes.Equal(want, got) {
-				t.Errorf("%v: index %c: key %x from the whole record, %x from its indexed fields", st, x.name, want, got)
+				t.Errorf("%v: index %s: key %x from the whole record, %x from its indexed fields", st, x.region, want, got)
 			}
 		}
 	}

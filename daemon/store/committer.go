@@ -235,7 +235,7 @@ func (s *Store) complete(tx *Tx) error {
 		}
 		s.prune = events || keys
 	}
-	return tx.writeState()
+	return putState(tx.b, tx.st)
 }
 
 // giveUp settles everybody: it is not known what is on disk.

@@ -189,9 +189,9 @@ func verify(t *testing.T, dir string, acked map[string]string) {
 // consistent holds the indexes and counters to the records.
 func consistent(t *testing.T, tx *Tx) error {
 	t.Helper()
-	want := map[byte]int{}
+	want := map[region]int{}
 	var counts [statusCount]int64
-	c := tx.bucket(bTasks).Cursor()
+	c := tx.scan(rTasks)
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {
 		var r stored
 		key := [16]byte(k)
@@ -204,19 +204,24 @@ func consistent(t *testing.T, tx *Tx) error {
 			if ik == nil {
 				continue
 			}
-			want[x.name]++
-			if v := tx.get(bIndexes, ik); v == nil || string(v) != string(x.value(&r)) {
-				t.Errorf("task %d is not in index %c", r.Task.Number, x.name)
+			want[x.region]++
+			if v := tx.get(x.region, ik); v == nil || string(v) != string(x.value(&r)) {
+				t.Errorf("task %d is not in index %s", r.Task.Number, x.region)
 			}
 		}
 	}
-	got := map[byte]int{}
-	_ = tx.bucket(bIndexes).ForEach(func(k, _ []byte) error { got[k[0]]++; return nil })
+	got := map[region]int{}
+	for _, x := range indexes {
+		s := tx.scan(x.region)
+		for k, _ := s.First(); k != nil; k, _ = s.Next() {
+			got[x.region]++
+		}
+	}
 	if !maps.Equal(got, want) {
 		t.Errorf("indexes have %v entries, want %v", got, want)
 	}
-	if st := tx.state(); st.Counts != counts || st.Ready != int64(want[xReady]) {
-		t.Errorf("counters %+v, want %v and %d ready", st, counts, want[xReady])
+	if st := tx.state(); st.Counts != counts || st.Ready != int64(want[rReady]) {
+		t.Errorf("counters %+v, want %v and %d ready", st, counts, want[rReady])
 	}
 	return nil
 }

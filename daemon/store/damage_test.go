@@ -61,7 +61,7 @@ func TestQuarantine(t *testing.T) {
 	s = openTest(t, Options{Dir: dir})
 	var raw []byte
 	err := s.View(func(tx *Tx) error {
-		raw = bytes.Clone(tx.get(bTasks, key[:]))
+		raw = bytes.Clone(tx.get(rTasks, key[:]))
 		_, err := tx.Task(ids[1])
 		return err
 	})
@@ -73,7 +73,7 @@ func TestQuarantine(t *testing.T) {
 	}
 	waitAside(t, s, key)
 	err = s.View(func(tx *Tx) error {
-		if kept := tx.get(bQuarantine, key[:]); !bytes.HasSuffix(kept, append([]byte{0}, raw...)) {
+		if kept := tx.get(rQuarantine, key[:]); !bytes.HasSuffix(kept, append([]byte{0}, raw...)) {
 			t.Errorf("the record was not kept as it was")
 		}
 		for name, ids := range map[string]func() ([]task.ID, error){

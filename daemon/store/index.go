@@ -28,32 +28,15 @@ var statusBytes = map[task.Status]byte{
 	task.StatusCancelled: statusCancelled,
 }
 
-// The first byte of a key says which index it belongs to. The values are the file format.
-const (
-	xKind   = 'k'
-	xRoot   = 'r'
-	xEnded  = 'e'
-	xReady  = 'q'
-	xDue    = 'd'
-	xClean  = 'c'
-	xAsking = 'a'
-	// 'n' and 's' were those by number and by status of schema 1.
-)
-
-// index derives the key under which a record is found; nil: it is not in there. add appends to the index's
-// first byte.
+// index derives the key under which a record is found in a region; nil: it is not in there. Keys are appended to an empty b.
 type index struct {
-	name byte
-	add  func(b []byte, id uuid.UUID, r *stored) []byte
-}
-
-func (x index) key(buf []byte, id uuid.UUID, r *stored) []byte {
-	return x.add(append(buf, x.name), id, r)
+	region region
+	key    func(b []byte, id uuid.UUID, r *stored) []byte
 }
 
 // value is what stands under the key of r. Only what is queued needs one: its kind, which its key does not have.
 func (x index) value(r *stored) []byte {
-	if x.name != xReady {
+	if x.region != rReady {
 		return nil
 	}
 	return []byte(r.Task.Kind)
@@ -62,45 +45,45 @@ func (x index) value(r *stored) []byte {
 // indexes are all of them: a record is written together with the difference between the keys that it
 // had and those that it has now.
 var indexes = [...]index{
-	{xKind, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{rByKind, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if r.Task.State() == queued {
 			return nil
 		}
 		return append(append(append(b, r.Task.Kind...), 0, statusBytes[r.Task.Status]), id[:]...)
 	}},
-	{xRoot, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{rByRoot, func(b []byte, id uuid.UUID, r *stored) []byte {
 		root, ok := key16(r.Task.RootID)
 		if !ok || root == id {
 			return nil
 		}
 		return append(append(b, root[:]...), id[:]...)
 	}},
-	{xEnded, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{rByEnd, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if !r.Task.Status.Terminal() || r.Task.CompletedAt == nil {
 			return nil
 		}
 		return append(appendTime(append(b, statusBytes[r.Task.Status]), *r.Task.CompletedAt), id[:]...)
 	}},
-	{xReady, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{rReady, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if r.Task.State() != queued {
 			return nil
 		}
 		return append(appendPriority(b, r.Task.Priority), id[:]...)
 	}},
-	{xDue, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{rDue, func(b []byte, id uuid.UUID, r *stored) []byte {
 		at := dueAt(r)
 		if at == nil {
 			return nil
 		}
 		return append(appendTime(b, at.Add(time.Microsecond-1)), id[:]...) // rounded up: never early
 	}},
-	{xClean, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{rUnclean, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if !r.CleanPending {
 			return nil
 		}
 		return append(b, id[:]...)
 	}},
-	{xAsking, func(b []byte, id uuid.UUID, r *stored) []byte {
+	{rAsking, func(b []byte, id uuid.UUID, r *stored) []byte {
 		if r.Task.State() != asking {
 			return nil
 		}
@@ -159,16 +142,16 @@ func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
 			continue
 		}
 		if from != nil {
-			if err := tx.delete(bIndexes, from); err != nil {
+			if err := tx.delete(x.region, from); err != nil {
 				return err
 			}
 		}
 		if to != nil {
-			if err := tx.put(bIndexes, to, x.value(cur)); err != nil {
+			if err := tx.put(x.region, to, x.value(cur)); err != nil {
 				return err
 			}
 		}
-		if x.name == xReady {
+		if x.region == rReady {
 			tx.state().Ready += present(to) - present(from)
 		}
 	}
@@ -181,29 +164,35 @@ func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
 	return nil
 }
 
-// groups returns what stands before the ID in the keys of an index, each once.
-func (tx *Tx) groups(name byte) [][]byte {
-	var groups [][]byte
-	c := tx.bucket(bIndexes).Cursor()
-	k, _ := c.Seek([]byte{name})
-	for len(k) > idSize && k[0] == name {
-		group := bytes.Clone(k[:len(k)-idSize])
-		groups = append(groups, group)
-		k, _ = c.Seek(append(bytes.Clone(group), beyond...))
+// group is the keys of an index that have the same bytes before the ID.
+type group struct {
+	region region
+	prefix []byte
+}
+
+// groups returns those of one index.
+func (tx *Tx) groups(r region) []group {
+	var groups []group
+	s := tx.scan(r)
+	k, _ := s.First()
+	for k != nil {
+		prefix := bytes.Clone(k[:len(k)-idSize])
+		groups = append(groups, group{r, prefix})
+		k, _ = s.Seek(append(bytes.Clone(prefix), beyond...))
 	}
 	return groups
 }
 
 // ofStatus returns the groups that have the tasks of a status, of all kinds.
-func (tx *Tx) ofStatus(st byte) [][]byte {
-	var groups [][]byte
-	for _, group := range tx.groups(xKind) {
-		if group[len(group)-1] == st {
-			groups = append(groups, group)
+func (tx *Tx) ofStatus(st byte) []group {
+	var groups []group
+	for _, g := range tx.groups(rByKind) {
+		if g.prefix[len(g.prefix)-1] == st {
+			groups = append(groups, g)
 		}
 	}
 	if st == statusPending {
-		groups = append(groups, tx.groups(xReady)...)
+		groups = append(groups, tx.groups(rReady)...)
 	}
 	return groups
 }

@@ -1,16 +1,13 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
-	"golang.org/x/sync/errgroup"
 
 	"durable/ipc/task"
 )
@@ -54,7 +51,7 @@ func (f *found) read(b *bbolt.Tx, path string, thorough bool) error {
 	if b.Size() > fi.Size() {
 		return fmt.Errorf("%w: it is cut off after %d bytes, %d are missing", errDamaged, fi.Size(), b.Size()-fi.Size())
 	}
-	meta := b.Bucket(bucketNames[bMeta])
+	meta := b.Bucket(bucketMeta)
 	if meta == nil {
 		return fmt.Errorf("%w: it is no store of durable", errDamaged)
 	}
@@ -62,10 +59,8 @@ func (f *found) read(b *bbolt.Tx, path string, thorough bool) error {
 		return err
 	}
 	if f.schema == schemaVersion {
-		for _, name := range bucketNames {
-			if b.Bucket(name) == nil {
-				return fmt.Errorf("%w: it has no bucket %s", errDamaged, name)
-			}
+		if b.Bucket(bucketTree) == nil {
+			return fmt.Errorf("%w: it has no bucket %s", errDamaged, bucketTree)
 		}
 	}
 	var st state
@@ -76,7 +71,7 @@ func (f *found) read(b *bbolt.Tx, path string, thorough bool) error {
 		return nil
 	}
 	readAhead(path, b.Size())
-	return walkTree(b)
+	return walk(b)
 }
 
 func (f *found) readMeta(meta *bbolt.Bucket, path string) error {
@@ -119,37 +114,3 @@ func readAhead(path string, size int64) {
 		_, err = f.ReadAt(buf, at)
 	}
 }
-
-// walkTree visits every page and every key, the buckets beside each other.
-func walkTree(b *bbolt.Tx) error {
-	var group errgroup.Group
-	err := b.ForEach(func(name []byte, _ *bbolt.Bucket) error {
-		group.Go(func() error {
-			return contain(func() error { // a transaction is for one goroutine
-				return b.DB().View(func(b *bbolt.Tx) error { return walkBucket(name, b.Bucket(name)) })
-			})
-		})
-		return nil
-	})
-	return errors.Join(err, group.Wait())
-}
-
-func walkBucket(name []byte, b *bbolt.Bucket) error {
-	var prev []byte
-	var sum byte // of the last bytes: reading them is the point
-	c := b.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if prev != nil && bytes.Compare(prev, k) >= 0 {
-			return fmt.Errorf("%w: keys of %s are out of order", errDamaged, name)
-		}
-		if len(v) > 0 {
-			sum ^= v[len(v)-1]
-		}
-		prev = k
-	}
-	walked.Store(uint32(sum))
-	return nil
-}
-
-// walked keeps the compiler from leaving out the reads of walkBucket.
-var walked atomic.Uint32

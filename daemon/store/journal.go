@@ -37,7 +37,7 @@ func (tx *Tx) Append(ev task.Event) error {
 	st.LastSeq++
 	var buf [8]byte
 	key := binary.BigEndian.AppendUint64(buf[:0], st.LastSeq)
-	return tx.put(bEvents, key, seal(key, eventFields.append(make([]byte, sealSize, 160), &ev)))
+	return tx.put(rEvents, key, seal(key, eventFields.append(make([]byte, sealSize, 160), &ev)))
 }
 
 // JournalLen returns the number of events that the journal has.
@@ -75,7 +75,7 @@ func (tx *Tx) Events(after task.Cursor, max int) ([]task.Event, error) {
 	}
 	max = min(max, MaxEvents)
 	var events []task.Event
-	c := tx.bucket(bEvents).Cursor()
+	c := tx.scan(rEvents)
 	for k, v := c.Seek(binary.BigEndian.AppendUint64(nil, seq+1)); k != nil && len(events) < max; k, v = c.Next() {
 		events = append(events, tx.event(k, v))
 	}
@@ -138,7 +138,7 @@ func (tx *Tx) pruneJournal() (more bool, err error) {
 		n = tx.oldEvents()
 	}
 	for ; n > 0; n-- {
-		if err := tx.delete(bEvents, binary.BigEndian.AppendUint64(nil, st.FirstSeq)); err != nil {
+		if err := tx.delete(rEvents, binary.BigEndian.AppendUint64(nil, st.FirstSeq)); err != nil {
 			return false, err
 		}
 		st.FirstSeq++
@@ -151,7 +151,7 @@ func (tx *Tx) pruneJournal() (more bool, err error) {
 func (tx *Tx) oldEvents() uint64 {
 	key := binary.BigEndian.AppendUint64(nil, tx.state().FirstSeq+journalChunk-1)
 	var ev task.Event
-	body, err := unseal(key, tx.get(bEvents, key))
+	body, err := unseal(key, tx.get(rEvents, key))
 	if err != nil || eventFields.parse(body, &ev) != nil || tx.now.Sub(ev.Time) < tx.s.journalAge {
 		return 0 // one that cannot be read is bounded by number alone
 	}

@@ -39,7 +39,7 @@ var keyFields = newMessage(
 
 // Key returns what was stored under an idempotency key.
 func (tx *Tx) Key(name string) (KeyEntry, bool, error) {
-	value := tx.get(bKeys, []byte(name))
+	value := tx.get(placeOfKey(name))
 	if value == nil {
 		return KeyEntry{}, false, nil
 	}
@@ -54,6 +54,17 @@ func (tx *Tx) Key(name string) (KeyEntry, bool, error) {
 	return e, true, nil
 }
 
+// placeOfKey returns where a key is kept. What clients make up ends with a UUID that begins with the time: such a key lies between
+// the tasks of that time, in a leaf that a submit writes anyway. Its entry is longer than a task's, since something precedes the UUID.
+func placeOfKey(name string) (region, []byte) {
+	if n := len(name) - len(uuid.Nil.String()); n > 0 {
+		if id, ok := key16(task.ID(name[n:])); ok && id.Version() == 7 && id.String() == name[n:] {
+			return rTasks, append(id[:], name[:n]...)
+		}
+	}
+	return rKeys, []byte(name)
+}
+
 // PutKey stores an idempotency key that names rec's task and notes it in rec. It is cheapest before the
 // Create or Put of rec: an ID that is still missing is assigned then, and e.TaskID filled in. After
 // it, the record is written once more.
@@ -62,7 +73,7 @@ func (tx *Tx) PutKey(name string, e KeyEntry, rec *Record) error {
 		return task.Errorf(task.InvalidArgument, "idempotency key: %d bytes, want 1 to %d", len(name), maxKeyName)
 	}
 	key, ok := key16(rec.Task.ID)
-	exists := ok && tx.get(bTasks, key[:]) != nil
+	exists := ok && tx.get(rTasks, key[:]) != nil
 	if !exists {
 		key = tx.assign(rec)
 		if tx.assigned == nil {
@@ -72,7 +83,8 @@ func (tx *Tx) PutKey(name string, e KeyEntry, rec *Record) error {
 	}
 	e.TaskID = rec.Task.ID
 	value := keyFields.append(make([]byte, sealSize, 64), &e)
-	if err := tx.put(bKeys, []byte(name), seal([]byte(name), value)); err != nil {
+	r, at := placeOfKey(name)
+	if err := tx.put(r, at, seal([]byte(name), value)); err != nil {
 		return err
 	}
 	if slices.Contains(rec.Keys, name) {
@@ -95,9 +107,9 @@ func (tx *Tx) expireKeys(rec *Record) error {
 	for _, name := range rec.Keys {
 		var err error
 		if until.After(tx.now) {
-			err = tx.put(bKeysExpiring, append(appendTime(nil, until), name...), nil)
+			err = tx.put(rExpiring, append(appendTime(nil, until), name...), nil)
 		} else {
-			err = tx.deleteIfThere(bKeys, []byte(name))
+			err = tx.deleteIfThere(placeOfKey(name))
 		}
 		if err != nil {
 			return err
@@ -110,15 +122,15 @@ func (tx *Tx) expireKeys(rec *Record) error {
 func (tx *Tx) pruneKeys() (more bool, err error) {
 	now := appendTime(nil, tx.now)
 	var due [][]byte
-	c := tx.bucket(bKeysExpiring).Cursor()
+	c := tx.scan(rExpiring)
 	for k, _ := c.First(); k != nil && bytes.Compare(k[:len(now)], now) <= 0 && len(due) < keysPerPrune; k, _ = c.Next() {
 		due = append(due, bytes.Clone(k))
 	}
 	for _, k := range due {
-		if err := tx.delete(bKeysExpiring, k); err != nil {
+		if err := tx.delete(rExpiring, k); err != nil {
 			return false, err
 		}
-		if err := tx.deleteIfThere(bKeys, k[len(now):]); err != nil {
+		if err := tx.deleteIfThere(placeOfKey(string(k[len(now):]))); err != nil {
 			return false, err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	"go.etcd.io/bbolt"
 
 	"durable/ipc/task"
 )
@@ -129,8 +128,8 @@ func statusesOf(q task.ListQuery) []byte {
 // walk returns the keys' suffixes that q's indexes lead to, greatest first, from below last on.
 func (tx *Tx) walk(q task.ListQuery, last []byte) *merge {
 	m := new(merge)
-	add := func(b bucket, prefix, value []byte) {
-		s := &stream{cursor: tx.bucket(b).Cursor(), prefix: prefix, value: value}
+	add := func(g group, value []byte) {
+		s := &stream{scan: tx.scan(g.region), prefix: g.prefix, value: value}
 		s.seek(last)
 		m.streams = append(m.streams, s)
 	}
@@ -138,38 +137,38 @@ func (tx *Tx) walk(q task.ListQuery, last []byte) *merge {
 	switch {
 	case q.Order == task.OrderEnded:
 		for _, st := range statusesOf(q) {
-			add(bIndexes, []byte{xEnded, st}, nil)
+			add(group{rByEnd, []byte{st}}, nil)
 		}
 	case q.Root != "":
 		if rootOK {
-			add(bIndexes, append([]byte{xRoot}, root[:]...), nil)
+			add(group{rByRoot, root[:]}, nil)
 			m.streams = append(m.streams, single(tx, root, last))
 		}
 	case q.Kind != "":
 		for _, st := range statusesOf(q) {
-			add(bIndexes, append(append([]byte{xKind}, q.Kind...), 0, st), nil)
+			add(group{rByKind, append([]byte(q.Kind), 0, st)}, nil)
 			if st != statusPending {
 				continue
 			}
-			for _, group := range tx.groups(xReady) {
-				add(bIndexes, group, []byte(q.Kind))
+			for _, g := range tx.groups(rReady) {
+				add(g, []byte(q.Kind))
 			}
 		}
 	case len(q.Status) > 0:
 		for _, st := range statusesOf(q) {
-			for _, group := range tx.ofStatus(st) {
-				add(bIndexes, group, nil)
+			for _, g := range tx.ofStatus(st) {
+				add(g, nil)
 			}
 		}
 	default:
-		add(bTasks, nil, nil)
+		add(group{region: rTasks}, nil)
 	}
 	return m
 }
 
 // stream walks the keys of one prefix backwards.
 type stream struct {
-	cursor *bbolt.Cursor
+	scan   *scan
 	prefix []byte
 	value  []byte // keys with another one are passed over; nil: none is
 	at     []byte // what follows the prefix in the key; nil: at its end
@@ -178,7 +177,7 @@ type stream struct {
 // single is the stream of one task alone: the first of a line of retries is not in its own index.
 func single(tx *Tx, key uuid.UUID, last []byte) *stream {
 	s := new(stream)
-	if tx.get(bTasks, key[:]) != nil && (last == nil || bytes.Compare(key[:], last) < 0) {
+	if tx.get(rTasks, key[:]) != nil && (last == nil || bytes.Compare(key[:], last) < 0) {
 		s.at = key[:]
 	}
 	return s
@@ -190,20 +189,20 @@ func (s *stream) seek(last []byte) {
 	if last == nil {
 		after = append(after, beyond...)
 	}
-	k, _ := s.cursor.Seek(after)
+	k, _ := s.scan.Seek(after)
 	if k != nil {
 		s.step()
 		return
 	}
-	s.take(s.cursor.Last())
+	s.take(s.scan.Last())
 }
 
 func (s *stream) step() {
-	if s.cursor == nil {
+	if s.scan == nil {
 		s.at = nil
 		return
 	}
-	s.take(s.cursor.Prev())
+	s.take(s.scan.Prev())
 }
 
 func (s *stream) take(k, value []byte) {
@@ -213,7 +212,7 @@ func (s *stream) take(k, value []byte) {
 			s.at = k[len(s.prefix):]
 			return
 		}
-		k, value = s.cursor.Prev()
+		k, value = s.scan.Prev()
 	}
 }
 

@@ -23,7 +23,7 @@ func schemaOf(t *testing.T, path string) string {
 	defer db.Close()
 	var text string
 	if err := db.View(func(tx *bbolt.Tx) (err error) {
-		text, err = readText(tx.Bucket(bucketNames[bMeta]), keySchema)
+		text, err = readText(tx.Bucket(bucketMeta), keySchema)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -31,14 +31,13 @@ func schemaOf(t *testing.T, path string) string {
 	return text
 }
 
-// TestMigrate: steps run in order from where the file is; the copy has the file as it was; a step that
-// fails changes nothing.
+// TestMigrate: steps run in order from where the file is; the copy has the file as it was; when a step fails, nothing has changed.
 func TestMigrate(t *testing.T) {
 	boom := errors.New("boom")
-	mark := func(name string, err error) func(*bbolt.Tx) error {
-		return func(tx *bbolt.Tx) error {
-			return errors.Join(tx.Bucket(bucketNames[bMeta]).Put([]byte(name), []byte("x")), err)
-		}
+	mark := func(name string, err error) func(from, to string) error {
+		return inOneTx(func(tx *bbolt.Tx) error {
+			return errors.Join(tx.Bucket(bucketMeta).Put([]byte(name), []byte("x")), err)
+		})
 	}
 	tests := map[string]struct {
 		steps  []migration
@@ -49,7 +48,7 @@ func TestMigrate(t *testing.T) {
 		"none":       {nil, "1", "", nil},
 		"other":      {[]migration{{0, mark("old", nil)}}, "1", "", nil},
 		"two":        {[]migration{{0, mark("old", nil)}, {1, mark("a", nil)}, {2, mark("b", nil)}}, "3", "ab", nil},
-		"second bad": {[]migration{{1, mark("a", nil)}, {2, mark("b", boom)}}, "2", "a", boom},
+		"second bad": {[]migration{{1, mark("a", nil)}, {2, mark("b", boom)}}, "1", "", boom},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +70,7 @@ func TestMigrate(t *testing.T) {
 			}
 			_ = db.View(func(tx *bbolt.Tx) error {
 				for _, m := range []string{"old", "a", "b"} {
-					if tx.Bucket(bucketNames[bMeta]).Get([]byte(m)) != nil {
+					if tx.Bucket(bucketMeta).Get([]byte(m)) != nil {
 						marks += m
 					}
 				}
@@ -86,8 +85,14 @@ func TestMigrate(t *testing.T) {
 				if _, err := os.Stat(bak); !errors.Is(err, os.ErrNotExist) {
 					t.Errorf("a copy although nothing was to do: %v", err)
 				}
+				if string(read(t, s.path())) != string(before) {
+					t.Errorf("the file has changed")
+				}
 			} else if string(read(t, bak)) != string(before) {
 				t.Errorf("the copy is not the file as it was")
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "*"+tmpSuffix)); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
 			}
 		})
 	}

@@ -165,14 +165,14 @@ func writeEmpty(path, id string) error {
 		if err := createBuckets(b); err != nil {
 			return err
 		}
-		meta := b.Bucket(bucketNames[bMeta])
+		meta := b.Bucket(bucketMeta)
 		st := state{Clean: true, FirstSeq: 1}
 		return errors.Join(
 			meta.Put(keySchema, sealText(keySchema, fmt.Sprint(schemaVersion))),
 			meta.Put(keyStore, sealText(keyStore, id)),
 			meta.Put(keyEpoch, sealText(keyEpoch, newEpoch())),
 			meta.Put(keyWriter, sealText(keyWriter, task.Version())),
-			meta.Put(keyState, seal(keyState, stateFields.append(make([]byte, sealSize), &st))),
+			putState(b, &st),
 		)
 	})
 	return errors.Join(err, db.Close())
@@ -237,7 +237,7 @@ func (s *Store) openFile(path string) error {
 			return err
 		}
 		var err error
-		s.epoch, err = readText(b.Bucket(bucketNames[bMeta]), keyEpoch)
+		s.epoch, err = readText(b.Bucket(bucketMeta), keyEpoch)
 		return err
 	})
 	if err != nil {
@@ -285,7 +285,7 @@ func (s *Store) closeClean() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
 			st := s.st
 			st.Clean = true
-			return b.Bucket(bucketNames[bMeta]).Put(keyState, seal(keyState, stateFields.append(make([]byte, sealSize), &st)))
+			return putState(b, &st)
 		})
 		if isNoSpace(err) {
 			return nil

@@ -79,7 +79,7 @@ func setMeta(t *testing.T, path string, key []byte, text string) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket(bucketNames[bMeta]).Put(key, sealText(key, text))
+		return tx.Bucket(bucketMeta).Put(key, sealText(key, text))
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -138,12 +138,12 @@ func TestOpenRefuses(t *testing.T) {
 		"a bucket less": {func(t *testing.T, dir string) {
 			db, err := bbolt.Open(filepath.Join(dir, storeFile), 0o600, boltOptions(time.Minute))
 			if err == nil {
-				err = db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketNames[bIndexes]) })
+				err = db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketTree) })
 			}
 			if err = errors.Join(err, db.Close()); err != nil {
 				t.Fatal(err)
 			}
-		}, task.FailedPrecondition, "no bucket indexes"},
+		}, task.FailedPrecondition, "no bucket tree"},
 		"world-writable": {func(t *testing.T, dir string) {
 			if err := os.Chmod(dir, 0o777); err != nil {
 				t.Fatal(err)

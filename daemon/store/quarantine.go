@@ -76,7 +76,7 @@ func errSetAside(id task.ID, reason string) error {
 
 // setAside returns why a task was set aside; empty if it was not.
 func (tx *Tx) setAside(key uuid.UUID) string {
-	reason, _, _ := bytes.Cut(tx.get(bQuarantine, key[:]), []byte{0})
+	reason, _, _ := bytes.Cut(tx.get(rQuarantine, key[:]), []byte{0})
 	return string(reason)
 }
 
@@ -85,15 +85,15 @@ func (tx *Tx) setAside(key uuid.UUID) string {
 func (tx *Tx) quarantine(records map[uuid.UUID]string) error {
 	moved := map[uuid.UUID]bool{}
 	for key, reason := range records {
-		value := tx.get(bTasks, key[:])
+		value := tx.get(rTasks, key[:])
 		if value == nil {
 			continue
 		}
 		kept := append(append([]byte(reason), 0), value...)
-		if err := tx.put(bQuarantine, key[:], kept); err != nil {
+		if err := tx.put(rQuarantine, key[:], kept); err != nil {
 			return err
 		}
-		if err := tx.delete(bTasks, key[:]); err != nil {
+		if err := tx.delete(rTasks, key[:]); err != nil {
 			return err
 		}
 		moved[key] = true
@@ -107,23 +107,25 @@ func (tx *Tx) unindex(ids map[uuid.UUID]bool) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	var stale [][]byte
-	c := tx.bucket(bIndexes).Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		if len(k) > idSize && ids[uuid.UUID(k[len(k)-idSize:])] {
-			stale = append(stale, bytes.Clone(k))
+	for _, x := range indexes {
+		var stale [][]byte
+		s := tx.scan(x.region)
+		for k, _ := s.First(); k != nil; k, _ = s.Next() {
+			if ids[uuid.UUID(k[len(k)-idSize:])] {
+				stale = append(stale, bytes.Clone(k))
+			}
 		}
-	}
-	for _, k := range stale {
-		if err := tx.delete(bIndexes, k); err != nil {
-			return err
-		}
-		switch k[0] { // each task is in one of them
-		case xReady:
-			tx.state().Ready--
-			tx.state().Counts[statusPending]--
-		case xKind:
-			tx.state().Counts[k[len(k)-idSize-1]]--
+		for _, k := range stale {
+			if err := tx.delete(x.region, k); err != nil {
+				return err
+			}
+			switch x.region { // each task is in one of them
+			case rReady:
+				tx.state().Ready--
+				tx.state().Counts[statusPending]--
+			case rByKind:
+				tx.state().Counts[k[len(k)-idSize-1]]--
+			}
 		}
 	}
 	return nil
@@ -132,7 +134,7 @@ func (tx *Tx) unindex(ids map[uuid.UUID]bool) error {
 // quarantined names the records that were set aside, for people.
 func (tx *Tx) quarantined() []string {
 	var out []string
-	c := tx.bucket(bQuarantine).Cursor()
+	c := tx.scan(rQuarantine)
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		reason, _, _ := bytes.Cut(v, []byte{0})
 		out = append(out, fmt.Sprintf("task %s was set aside: its record cannot be read (%s)", formatID(k), reason))

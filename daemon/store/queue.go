@@ -11,13 +11,15 @@ import (
 )
 
 // Ready returns up to max tasks that wait for a slot: the highest priority first, then the oldest.
-func (tx *Tx) Ready(max int) ([]task.ID, error) { return tx.front(max, xReady), nil }
+func (tx *Tx) Ready(max int) ([]task.ID, error) { return tx.front(max, group{region: rReady}), nil }
 
 // CleanPending returns up to max tasks that have ended and are not cleaned up yet, oldest first.
-func (tx *Tx) CleanPending(max int) ([]task.ID, error) { return tx.front(max, xClean), nil }
+func (tx *Tx) CleanPending(max int) ([]task.ID, error) {
+	return tx.front(max, group{region: rUnclean}), nil
+}
 
 // Asking returns up to max tasks that wait for a person's yes, oldest first.
-func (tx *Tx) Asking(max int) ([]task.ID, error) { return tx.front(max, xAsking), nil }
+func (tx *Tx) Asking(max int) ([]task.ID, error) { return tx.front(max, group{region: rAsking}), nil }
 
 // ByStatus returns up to max tasks of a status, oldest first.
 func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
@@ -26,8 +28,8 @@ func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
 		return nil, task.Errorf(task.InvalidArgument, "status %q: there is none", string(st))
 	}
 	var ids []task.ID
-	for _, group := range tx.ofStatus(n) {
-		ids = append(ids, tx.front(max, group...)...)
+	for _, g := range tx.ofStatus(n) {
+		ids = append(ids, tx.front(max, g)...)
 	}
 	slices.Sort(ids)
 	return ids[:min(max, len(ids))], nil
@@ -37,8 +39,8 @@ func (tx *Tx) ByStatus(st task.Status, max int) ([]task.ID, error) {
 // for a yes. The one that has waited longest comes first.
 func (tx *Tx) Due(now time.Time, max int) ([]task.ID, error) {
 	var ids []task.ID
-	c := tx.bucket(bIndexes).Cursor()
-	for k, _ := c.Seek([]byte{xDue}); isDue(k) && len(ids) < max && !readTime(k[1:]).After(now); k, _ = c.Next() {
+	s := tx.scan(rDue)
+	for k, _ := s.First(); k != nil && len(ids) < max && !readTime(k).After(now); k, _ = s.Next() {
 		ids = tx.appendKnown(ids, k)
 	}
 	return ids, nil
@@ -46,25 +48,25 @@ func (tx *Tx) Due(now time.Time, max int) ([]task.ID, error) {
 
 // NextDue returns the time at which the next task is due; false if none waits for its time.
 func (tx *Tx) NextDue() (time.Time, bool, error) {
-	k, _ := tx.bucket(bIndexes).Cursor().Seek([]byte{xDue})
-	if !isDue(k) {
+	k, _ := tx.scan(rDue).First()
+	if k == nil {
 		return time.Time{}, false, nil
 	}
-	return readTime(k[1:]), true, nil
+	return readTime(k), true, nil
 }
 
 // EndedBefore returns up to max tasks that ended before t, the one that ended first in front.
 func (tx *Tx) EndedBefore(t time.Time, max int) ([]task.ID, error) {
 	var keys [][]byte // time and ID
-	c := tx.bucket(bIndexes).Cursor()
+	s := tx.scan(rByEnd)
 	for _, st := range task.Statuses {
 		if !st.Terminal() {
 			continue
 		}
-		prefix := []byte{xEnded, statusBytes[st]}
+		prefix := []byte{statusBytes[st]}
 		n := 0
-		for k, _ := c.Seek(prefix); n < max && bytes.HasPrefix(k, prefix) && readTime(k[len(prefix):]).Before(t); k, _ = c.Next() {
-			keys = append(keys, bytes.Clone(k[len(prefix):]))
+		for k, _ := s.Seek(prefix); n < max && bytes.HasPrefix(k, prefix) && readTime(k[1:]).Before(t); k, _ = s.Next() {
+			keys = append(keys, bytes.Clone(k[1:]))
 			n++
 		}
 	}
@@ -76,13 +78,11 @@ func (tx *Tx) EndedBefore(t time.Time, max int) ([]task.ID, error) {
 	return ids, nil
 }
 
-func isDue(key []byte) bool { return len(key) > 0 && key[0] == xDue }
-
-// front returns the first tasks of an index whose keys start with prefix.
-func (tx *Tx) front(max int, prefix ...byte) []task.ID {
+// front returns the first tasks of a group.
+func (tx *Tx) front(max int, g group) []task.ID {
 	var ids []task.ID
-	c := tx.bucket(bIndexes).Cursor()
-	for k, _ := c.Seek(prefix); len(ids) < max && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+	s := tx.scan(g.region)
+	for k, _ := s.Seek(g.prefix); len(ids) < max && k != nil && bytes.HasPrefix(k, g.prefix); k, _ = s.Next() {
 		ids = tx.appendKnown(ids, k)
 	}
 	return ids

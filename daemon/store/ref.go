@@ -31,9 +31,9 @@ func (tx *Tx) Resolve(ref task.Ref) (task.ID, error) {
 	case task.RefID:
 		key, ok = key16(task.ID(strings.ToLower(string(ref))))
 		// One that was set aside is there: whoever asks for it is told what became of it.
-		ok = ok && (tx.get(bTasks, key[:]) != nil || tx.setAside(key) != "")
+		ok = ok && (tx.get(rTasks, key[:]) != nil || tx.setAside(key) != "")
 	case task.RefNewest:
-		k, _ := tx.bucket(bTasks).Cursor().Last()
+		k, _ := tx.scan(rTasks).Last()
 		if ok = k != nil; ok {
 			key = uuid.UUID(k)
 		}
@@ -70,7 +70,7 @@ func (tx *Tx) byNumber(n uint64) (key uuid.UUID, ok bool) {
 
 // numberFrom returns the first task from key on whose record can be read; the greatest number of all when there is none.
 func (tx *Tx) numberFrom(key uuid.UUID) (uuid.UUID, uint64) {
-	c := tx.bucket(bTasks).Cursor()
+	c := tx.scan(rTasks)
 	for k, _ := c.Seek(key[:]); k != nil; k, _ = c.Next() {
 		var r stored
 		if id := uuid.UUID(k); tx.parse(id, indexedFields, &r) == nil {
@@ -85,8 +85,8 @@ func (tx *Tx) numberFrom(key uuid.UUID) (uuid.UUID, uint64) {
 func (tx *Tx) byPart(part string) (key uuid.UUID, ok bool, err error) {
 	match := matcher(part)
 	var found []uuid.UUID
-	for _, group := range append(tx.groups(xReady), tx.groups(xKind)...) { // each task is in one of them
-		s := &stream{cursor: tx.bucket(bIndexes).Cursor(), prefix: group}
+	for _, g := range append(tx.groups(rReady), tx.groups(rByKind)...) { // each task is in one of them
+		s := &stream{scan: tx.scan(g.region), prefix: g.prefix}
 		before := len(found)
 		for s.seek(nil); s.at != nil && len(found)-before <= maxCandidates; s.step() {
 			if id := uuid.UUID(s.at); match(id) {

@@ -69,7 +69,7 @@ func (s *Store) refuseExisting() error {
 func (s *Store) rebuild(backup, tmp string, f found) error {
 	epoch := newEpoch()
 	e := edit{
-		skip: map[bucket]bool{bEvents: true},
+		skip: rEvents,
 		meta: func(key, value []byte) []byte {
 			switch string(key) {
 			case string(keyEpoch):
@@ -80,17 +80,22 @@ func (s *Store) rebuild(backup, tmp string, f found) error {
 			return value
 		},
 	}
-	if err := rewrite(context.Background(), backup, tmp, e); err != nil {
+	newest, err := s.upgrade(backup, f.schema, migrations)
+	if err != nil {
 		return err
 	}
-	if err := s.upgrade(tmp, f.schema, migrations); err != nil {
+	err = rewrite(context.Background(), newest, tmp, e)
+	if newest != backup {
+		err = errors.Join(err, os.Remove(newest))
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.openFile(tmp); err != nil {
 		return err
 	}
 	s.st.FirstSeq = s.st.LastSeq + 1 // the journal was left out
-	err := s.pauseAll(backup)
+	err = s.pauseAll(backup)
 	if err == nil {
 		err = s.closeClean()
 	}

@@ -7,14 +7,15 @@ const Schema = schemaVersion
 
 // schemaVersion is the version of everything below. A change of it needs an entry in [migrations], a
 // fixture in testdata and a test.
-const schemaVersion = 2
+const schemaVersion = 3
 
-// The bucket tree. IDs are the 16 bytes of the UUID, numbers and times 8 bytes big endian, so that
-// keys sort as their values do; nearly all keys grow with time, which keeps the pages that a
-// transaction dirties few. Each place where keys are added costs every submit a leaf page and the branches above it, so there
-// are no more of them than need be: all indexes share one tree; a task is either in k or, while it is queued, in q; what is of one
-// status is found by merging the kinds; a number is found by bisecting tasks, where numbers grow with IDs. A golden test dumps
-// a store and holds this drawing to it.
+// The file has two buckets. IDs are the 16 bytes of the UUID, numbers and times 8 bytes big endian, so that keys sort as their
+// values do. All that grows is in one tree, whose keys begin with the byte of their region. Nearly all keys grow with time, so a
+// submit writes the last leaf of each region that it adds to and the branches above, and most of these it shares with the region
+// next to it: hence one tree; hence what waits for a slot is beside the tasks; hence an idempotency key that has a time in it is
+// between the tasks of that time. A task is either in byKind or, while it is queued, in ready; what is of one status is found by
+// merging the kinds; a number is found by bisecting the tasks, where numbers grow with IDs. A golden test dumps a store and holds
+// this drawing to it.
 //
 //	meta/
 //	    schema                       version of this tree
@@ -23,58 +24,57 @@ const schemaVersion = 2
 //	    writer                       version of the program that made this schema
 //	    state                        counters: see [state]
 //	    backup                       when it was made; only in a backup
-//	tasks/
-//	    ID                           record
-//	params/
-//	    ID                           parameters that are too large to be written with every change
-//	indexes/
-//	    k kind 0 status ID           by kind and status; all that q has not
-//	    r root ID                    by root; only tasks that repeat another
-//	    e status time ID             by end
-//	    q priority ID                what waits for a slot; the priority is inverted, the value is the kind
-//	    d time ID                    what waits for its time
-//	    c ID                         ended, but not cleaned up yet
-//	    a ID                         what waits for a person's yes
-//	checkpoints/
-//	    ID                           time, attempt, data
-//	secrets/
-//	    ID                           data; gone with the task's end
-//	keys/
-//	    name                         ID, hash of the request
-//	keys_expiring/
-//	    time name                    keys that outlive their task
-//	events/
-//	    seq                          event
-//	quarantine/
-//	    ID                           why it was set aside, and the record as it was found
-type bucket int
-
-const (
-	bMeta bucket = iota
-	bTasks
-	bParams
-	bIndexes
-	bCheckpoints
-	bSecrets
-	bKeys
-	bKeysExpiring
-	bEvents
-	bQuarantine
-	bucketCount
+//	tree/
+//	    1 seq                        events
+//	    2 ID                         params: parameters that are too large to be written with every change
+//	    3 ID                         checkpoints: time, attempt, data
+//	    4 ID                         secrets: gone with the task's end
+//	    5 name                       keys: ID, hash of the request
+//	    6 time name                  expiring: keys that outlive their task
+//	    7 kind 0 status ID           byKind: all that ready has not
+//	    8 root ID                    byRoot: only tasks that repeat another
+//	    9 status time ID             byEnd
+//	    10 time ID                   due: what waits for its time
+//	    11 ID                        unclean: ended, but not cleaned up yet
+//	    12 ID                        asking: what waits for a person's yes
+//	    13 ID                        tasks: the record
+//	    13 UUID name                 a key whose name ends with a UUID that has a time: the rest of its name
+//	    14 priority ID               ready: what waits for a slot; the priority is inverted, the value is the kind
+//	    15 ID                        quarantine: why it was set aside, and the record as it was found
+var (
+	bucketMeta = []byte("meta")
+	bucketTree = []byte("tree")
 )
 
-var bucketNames = [bucketCount][]byte{
-	bMeta:         []byte("meta"),
-	bTasks:        []byte("tasks"),
-	bParams:       []byte("params"),
-	bIndexes:      []byte("indexes"),
-	bCheckpoints:  []byte("checkpoints"),
-	bSecrets:      []byte("secrets"),
-	bKeys:         []byte("keys"),
-	bKeysExpiring: []byte("keys_expiring"),
-	bEvents:       []byte("events"),
-	bQuarantine:   []byte("quarantine"),
+// region is the first byte of a key in the tree. The values are the file format.
+type region byte
+
+const (
+	rEvents region = iota + 1
+	rParams
+	rCheckpoints
+	rSecrets
+	rKeys
+	rExpiring
+	rByKind
+	rByRoot
+	rByEnd
+	rDue
+	rUnclean
+	rAsking
+	rTasks
+	rReady
+	rQuarantine
+	regionEnd
+)
+
+var regionNames = [regionEnd]string{
+	rEvents: "events", rParams: "params", rCheckpoints: "checkpoints", rSecrets: "secrets", rKeys: "keys", rExpiring: "expiring",
+	rByKind: "byKind", rByRoot: "byRoot", rByEnd: "byEnd", rDue: "due", rUnclean: "unclean", rAsking: "asking",
+	rTasks: "tasks", rReady: "ready", rQuarantine: "quarantine",
 }
+
+func (r region) String() string { return regionNames[r] }
 
 // fillPercent: keys come in order, so a page that is split is hardly ever written to again and may as
 // well be full. bbolt's default leaves every page half empty.
@@ -107,10 +107,9 @@ type state struct {
 }
 
 func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range bucketNames {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
+	_, err := tx.CreateBucketIfNotExists(bucketMeta)
+	if err == nil {
+		_, err = tx.CreateBucketIfNotExists(bucketTree)
 	}
-	return nil
+	return err
 }

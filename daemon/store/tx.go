@@ -17,11 +17,12 @@ const paramsInline = 1 << 10
 // Tx is one transaction: a consistent view, and in [Store.Update] also changes that happen all or not at
 // all. It is for one goroutine and must not outlive the function that it was given to.
 type Tx struct {
-	s       *Store
-	b       *bbolt.Tx
-	now     time.Time
-	st      *state // nil until needed in a view
-	buckets [bucketCount]*bbolt.Bucket
+	s      *Store
+	b      *bbolt.Tx
+	now    time.Time
+	st     *state        // nil until needed in a view
+	tree   *bbolt.Bucket // nil until needed
+	keyBuf []byte
 
 	id     int64 // bbolt's number of the transaction
 	broken error // the file is: the transaction cannot go on
@@ -31,40 +32,46 @@ type Tx struct {
 	assigned map[*Record]uuid.UUID
 }
 
-func (tx *Tx) bucket(n bucket) *bbolt.Bucket {
-	if tx.buckets[n] == nil {
-		tx.buckets[n] = tx.b.Bucket(bucketNames[n])
-		tx.buckets[n].FillPercent = fillPercent
+func (tx *Tx) bucket() *bbolt.Bucket {
+	if tx.tree == nil {
+		tx.tree = tx.b.Bucket(bucketTree)
+		tx.tree.FillPercent = fillPercent
 	}
-	return tx.buckets[n]
+	return tx.tree
 }
 
-func (tx *Tx) get(n bucket, key []byte) []byte { return tx.bucket(n).Get(key) }
+// key puts the region before a key, in a buffer that the next call uses again: bbolt copies what it keeps.
+func (tx *Tx) key(r region, key []byte) []byte {
+	tx.keyBuf = append(append(tx.keyBuf[:0], byte(r)), key...)
+	return tx.keyBuf
+}
+
+func (tx *Tx) get(r region, key []byte) []byte { return tx.bucket().Get(tx.key(r, key)) }
 
 // put stores value, which must not be changed until the transaction is over.
-func (tx *Tx) put(n bucket, key, value []byte) error {
+func (tx *Tx) put(r region, key, value []byte) error {
 	tx.writes++
 	tx.bytes += len(key) + len(value)
-	if err := tx.bucket(n).Put(key, value); err != nil {
-		return fmt.Errorf("put in %s: %w", bucketNames[n], err)
+	if err := tx.bucket().Put(tx.key(r, key), value); err != nil {
+		return fmt.Errorf("put in %s: %w", r, err)
 	}
 	return nil
 }
 
-func (tx *Tx) delete(n bucket, key []byte) error {
+func (tx *Tx) delete(r region, key []byte) error {
 	tx.writes++
-	if err := tx.bucket(n).Delete(key); err != nil {
-		return fmt.Errorf("delete in %s: %w", bucketNames[n], err)
+	if err := tx.bucket().Delete(tx.key(r, key)); err != nil {
+		return fmt.Errorf("delete in %s: %w", r, err)
 	}
 	return nil
 }
 
 // deleteIfThere spares the transaction a write for a key that hardly ever exists.
-func (tx *Tx) deleteIfThere(n bucket, key []byte) error {
-	if tx.get(n, key) == nil {
+func (tx *Tx) deleteIfThere(r region, key []byte) error {
+	if tx.get(r, key) == nil {
 		return nil
 	}
-	return tx.delete(n, key)
+	return tx.delete(r, key)
 }
 
 // state returns the counters: in an update the working copy, which becomes the store's at the commit.
@@ -79,7 +86,7 @@ func (tx *Tx) state() *state {
 }
 
 func readState(b *bbolt.Tx, st *state) error {
-	meta := b.Bucket(bucketNames[bMeta])
+	meta := b.Bucket(bucketMeta)
 	if meta == nil {
 		return fmt.Errorf("%w: no bucket meta", errDamaged)
 	}
@@ -90,9 +97,8 @@ func readState(b *bbolt.Tx, st *state) error {
 	return stateFields.parse(body, st)
 }
 
-// writeState puts the counters at the end of the transaction.
-func (tx *Tx) writeState() error {
-	return tx.put(bMeta, keyState, seal(keyState, stateFields.append(make([]byte, sealSize, 96), tx.st)))
+func putState(b *bbolt.Tx, st *state) error {
+	return b.Bucket(bucketMeta).Put(keyState, seal(keyState, stateFields.append(make([]byte, sealSize, 96), st)))
 }
 
 // Task returns a task's record: [task.NotFound] if there is none, [task.Internal] if it cannot be read.
@@ -118,7 +124,7 @@ func (tx *Tx) load(key uuid.UUID, r *stored) error {
 		return err
 	}
 	if r.ParamsApart {
-		body, err := unseal(key[:], tx.get(bParams, key[:]))
+		body, err := unseal(key[:], tx.get(rParams, key[:]))
 		if err != nil {
 			return tx.damaged(key, fmt.Errorf("parameters: %w", err))
 		}
@@ -133,7 +139,7 @@ func (tx *Tx) load(key uuid.UUID, r *stored) error {
 
 // parse reads those fields of a record that m has.
 func (tx *Tx) parse(key uuid.UUID, m message[stored], r *stored) error {
-	value := tx.get(bTasks, key[:])
+	value := tx.get(rTasks, key[:])
 	if value == nil {
 		if reason := tx.setAside(key); reason != "" {
 			return errSetAside(formatID(key[:]), reason)
@@ -252,7 +258,7 @@ func (tx *Tx) Put(rec *Record, ev task.EventType) error {
 		return err
 	}
 	if rec.Task.Status.Terminal() {
-		if err := tx.deleteIfThere(bSecrets, key[:]); err != nil {
+		if err := tx.deleteIfThere(rSecrets, key[:]); err != nil {
 			return err
 		}
 	}
@@ -295,7 +301,7 @@ func (tx *Tx) store(key uuid.UUID, old *stored, rec *Record) error {
 		cur.Task.Params = nil
 	}
 	value := seal(key[:], recordFields.append(make([]byte, sealSize, 512), &cur))
-	if err := tx.put(bTasks, key[:], value); err != nil {
+	if err := tx.put(rTasks, key[:], value); err != nil {
 		return err
 	}
 	return tx.reindex(key, old, &cur)
@@ -304,16 +310,16 @@ func (tx *Tx) store(key uuid.UUID, old *stored, rec *Record) error {
 func (tx *Tx) putParams(key uuid.UUID, wasApart bool, cur *stored) error {
 	switch {
 	case !cur.ParamsApart && wasApart:
-		return tx.delete(bParams, key[:])
+		return tx.delete(rParams, key[:])
 	case !cur.ParamsApart:
 		return nil
 	}
 	if wasApart {
-		if body, err := unseal(key[:], tx.get(bParams, key[:])); err == nil && string(body) == string(cur.Task.Params) {
+		if body, err := unseal(key[:], tx.get(rParams, key[:])); err == nil && string(body) == string(cur.Task.Params) {
 			return nil
 		}
 	}
-	return tx.put(bParams, key[:], seal(key[:], append(make([]byte, sealSize, sealSize+len(cur.Task.Params)), cur.Task.Params...)))
+	return tx.put(rParams, key[:], seal(key[:], append(make([]byte, sealSize, sealSize+len(cur.Task.Params)), cur.Task.Params...)))
 }
 
 // Delete removes a task with all that belongs to it, and writes the event. Its idempotency keys stay until
@@ -330,8 +336,8 @@ func (tx *Tx) Delete(id task.ID) error {
 	if err := tx.expireKeys(&old.Record); err != nil {
 		return err
 	}
-	for _, b := range []bucket{bTasks, bParams, bCheckpoints, bSecrets} {
-		if err := tx.deleteIfThere(b, key[:]); err != nil {
+	for _, r := range []region{rTasks, rParams, rCheckpoints, rSecrets} {
+		if err := tx.deleteIfThere(r, key[:]); err != nil {
 			return err
 		}
 	}

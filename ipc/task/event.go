@@ -83,6 +83,9 @@ type EventQuery struct {
 	Task Ref
 	// Follow: go on with what happens from now on; otherwise end with the journal.
 	Follow bool
+	// Lag is how long events may be held back so that several come together: for those within the daemon who are in no hurry, and
+	// must not take the processor from a commit. Clients have none.
+	Lag time.Duration
 }
 
 // EventStream is a running query. Next blocks until there is an event and returns io.EOF at the
