@@ -25,7 +25,7 @@
 // The free list is not written with each commit (which costs 10 times a small commit in a large file), but
 // when the store is closed in order: then the next start reads it, in milliseconds. After a crash the
 // whole tree is read first, page by page, where a damaged page is an error; only then may bbolt look for
-// its free pages, which it does in a goroutine whose panic nobody can catch. The buckets are read beside each other, and a
+// its free pages, which it does in a goroutine whose panic nobody can catch. The tree is read in parts beside each other, and a
 // file that is not in memory, as after a power cut, is read from front to end before. Rejected: a check in a child
 // process, which needs a program to run and finds no more; MAP_POPULATE, which costs a warm file more than its faults.
 //
@@ -37,8 +37,14 @@
 // state, which is verified by looking at the transaction that readers see. Any other error of a commit is
 // final for this process: what is on disk is only known after reopening.
 //
-// Counters and the ends of the journal are one value, put once per transaction. Indexes have keys that grow with time, so
-// that a submit touches the same few pages as the one before it; each page costs it some 12 µs of CPU and 7 of the sync, since
-// bbolt's free pages lie scattered. Rejected: indexes by number and by status, which schema 1 had (20 pages for a submit
-// instead of 14; what they said can be derived); bbolt's array free list, which scatters pages no less.
+// Counters and the ends of the journal are one value, put once per transaction. A submit touches the same few pages as the one
+// before it; each costs it some 12 µs of CPU and 7 of the sync, since bbolt's free pages lie scattered. Nine are left: of three
+// regions of the one tree (events, tasks, ready) the last leaf and its branch, the root, bbolt's list of buckets, its meta page.
+// Rejected: a bucket for each region, as schema 2 had (13 pages: each has a root); indexes by number and by status, of schema 1 (20; what they
+// said can be derived); keys in a region of their own, where each submit would add to one more leaf; events between the tasks too, whose cursors
+// would have to be looked up; bbolt's array free list, which scatters pages no less; writing zeros where the file is about to grow.
+//
+// A migration makes a new file, in chunks, and the old one keeps its place until that is done, and another name after it: it needs no
+// more memory for a million tasks than for one, and whoever dies in the middle of it has lost nothing. Rejected: one transaction in
+// the file itself, whose pages are all in memory until its end (0.6 GB).
 package store

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,5 +141,36 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	if n := countTasks(t, openTest(t, Options{Dir: into})); n != 3 {
 		t.Errorf("%d tasks", n)
+	}
+}
+
+// TestRestoreOldBackup: a backup of every released schema is restored, and nothing is left beside it or in the new folder.
+func TestRestoreOldBackup(t *testing.T) {
+	for schema := 1; schema <= schemaVersion; schema++ {
+		from, into := t.TempDir(), t.TempDir()
+		backup := filepath.Join(from, "backup.db")
+		write(t, backup, read(t, fmt.Sprintf("testdata/schema%d.db", schema)))
+		if err := Restore(backup, into); err != nil {
+			t.Errorf("schema %d: %v", schema, err)
+			continue
+		}
+		s := openTest(t, Options{Dir: into})
+		err := s.View(func(tx *Tx) error {
+			if _, ok, err := tx.Key("1000/submit/1"); !ok || err != nil {
+				t.Errorf("schema %d: no key, %v", schema, err)
+			}
+			if list, err := tx.List(task.ListQuery{Kind: "noop"}); err != nil || len(list.Tasks) != 4 {
+				t.Errorf("schema %d: %d tasks, %v", schema, len(list.Tasks), err)
+			}
+			return consistent(t, tx)
+		})
+		if err = errors.Join(err, s.Close()); err != nil {
+			t.Errorf("schema %d: %v", schema, err)
+		}
+		for _, dir := range []string{from, into} {
+			if left, _ := filepath.Glob(filepath.Join(dir, "*"+tmpSuffix)); len(left) > 0 {
+				t.Errorf("schema %d: left behind: %v", schema, left)
+			}
+		}
 	}
 }

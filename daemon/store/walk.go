@@ -47,6 +47,8 @@ func walk(b *bbolt.Tx) error {
 type bucketWalk struct {
 	name  []byte
 	parts []part
+	keys  atomic.Int64  // that were visited
+	sum   atomic.Uint32 // of the last bytes of all values: reading them is the point
 }
 
 // part is the keys from one on, up to where the next part begins.
@@ -118,18 +120,21 @@ func (w *bucketWalk) part(b *bbolt.Tx, i int) error {
 	}
 	p.first = bytes.Clone(k)
 	var prev []byte
-	var sum byte // of the last bytes: reading them is the point
+	var keys int64
+	var sum uint32
 	for ; k != nil && (to == nil || bytes.Compare(k, to) < 0); k, v = c.Next() {
 		if prev != nil && bytes.Compare(prev, k) >= 0 {
 			return w.disorder()
 		}
 		if len(v) > 0 {
-			sum ^= v[len(v)-1]
+			sum += uint32(v[len(v)-1])
 		}
+		keys++
 		prev = k
 	}
 	p.next = bytes.Clone(k)
-	walked.Store(uint32(sum))
+	w.keys.Add(keys)
+	w.sum.Add(sum)
 	return nil
 }
 
@@ -150,6 +155,3 @@ func (w *bucketWalk) joined() error {
 func (w *bucketWalk) disorder() error {
 	return fmt.Errorf("%w: keys of %s are out of order", errDamaged, w.name)
 }
-
-// walked keeps the compiler from leaving out the reads of [bucketWalk.part].
-var walked atomic.Uint32

@@ -32,6 +32,7 @@ func Exercise(t *testing.T, open Opener) {
 		"Delete":       testDelete,
 		"Keys":         testKeys,
 		"KeysExpire":   testKeysExpire,
+		"KeysAside":    testKeysAside,
 		"Resolve":      testResolve,
 		"List":         testList,
 		"ListErrors":   testListErrors,

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"durable/daemon/store"
 	"durable/ipc/task"
@@ -20,12 +23,59 @@ func (b *bench) key(name string) (e store.KeyEntry, ok bool) {
 	return e, ok
 }
 
+// timed returns the name of a key as clients make them up: kept between the tasks.
+func timed(before string) string { return before + uuid.Must(uuid.NewV7()).String() }
+
+// testKeysAside: keys between the tasks are taken for none, whether they are of their time or, from a clock that is wrong, of another.
+func testKeysAside(t *testing.T, open Opener) {
+	b := start(t, open, store.Options{})
+	long := uuid.UUID{0x7f, 0, 0, 0, 0, 0, 0x70, 0, 0x80} // of the year 6387
+	names := []string{"0/submit/00000000-0000-7000-8000-000000000000", "0/submit/" + long.String(), timed("0/submit/"), timed("x")}
+	var want []task.ID
+	for i := range 3 * len(names) {
+		rec := Pending("noop")
+		b.update(func(tx *store.Tx) error {
+			if err := tx.PutKey(names[i%len(names)]+strings.Repeat("x", i/len(names)), store.KeyEntry{}, &rec); err != nil {
+				return err
+			}
+			return tx.Create(&rec)
+		})
+		want = slices.Insert(want, 0, rec.Task.ID)
+	}
+	b.view(func(tx *store.Tx) error {
+		var got []task.ID
+		for q := (task.ListQuery{Limit: 5}); ; {
+			page, err := tx.List(q)
+			if err != nil {
+				return err
+			}
+			for i := range page.Tasks {
+				got = append(got, page.Tasks[i].ID)
+			}
+			if q.Cursor = page.NextCursor; q.Cursor == "" {
+				break
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("list (-want +got):\n%s", diff)
+		}
+		for i, id := range want {
+			if got, err := tx.Resolve(task.Ref(strconv.Itoa(len(want) - i))); err != nil || got != id {
+				t.Errorf("number %d is %s, %v; want %s", len(want)-i, got, err, id)
+			}
+		}
+		if got, err := tx.Resolve("@last"); err != nil || got != want[0] {
+			t.Errorf("the newest is %s, %v; want %s", got, err, want[0])
+		}
+		return nil
+	})
+}
+
 // testKeys: a key may be put before or after the record that it names, and by a closure that runs twice.
 func testKeys(t *testing.T, open Opener) {
 	b := start(t, open, store.Options{})
 	hash := [32]byte{1, 2, 3}
-	for i, before := range []bool{true, false} {
-		name := []string{"0/submit/a", "0/submit/b"}[i]
+	for name, before := range map[string]bool{"0/submit/a": true, "0/submit/b": false, timed("0/submit/"): true, timed("0/retry/"): false} {
 		rec := Pending("noop")
 		create := func(tx *store.Tx) error {
 			if before {
@@ -81,7 +131,8 @@ func testKeys(t *testing.T, open Opener) {
 func testKeysExpire(t *testing.T, open Opener) {
 	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
 	b := start(t, open, store.Options{Now: func() time.Time { return now }})
-	for _, name := range []string{"early", "late"} {
+	early, late := timed("0/submit/"), timed("0/submit/")
+	for _, name := range []string{"early", early, "late", late} {
 		rec := Pending("noop")
 		b.update(func(tx *store.Tx) error {
 			if err := tx.PutKey(name, store.KeyEntry{}, &rec); err != nil {
@@ -90,19 +141,21 @@ func testKeysExpire(t *testing.T, open Opener) {
 			return tx.Create(&rec)
 		})
 		b.change(rec.Task.ID, end(task.StatusCompleted, now))
-		if name == "late" {
+		if name == "late" || name == late {
 			now = now.Add(store.KeyRetention + time.Hour)
 		}
 		b.update(func(tx *store.Tx) error { return tx.Delete(rec.Task.ID) })
 		_, ok := b.key(name)
-		if want := name == "early"; ok != want {
+		if want := name == "early" || name == early; ok != want {
 			t.Errorf("key %s after the removal: %v, want %v", name, ok, want)
 		}
 	}
 	now = now.Add(time.Hour)
 	b.create(Pending("noop"))
-	if _, ok := b.key("early"); ok {
-		t.Errorf("key outlived its retention")
+	for _, name := range []string{"early", early} {
+		if _, ok := b.key(name); ok {
+			t.Errorf("key %s outlived its retention", name)
+		}
 	}
 }
 
