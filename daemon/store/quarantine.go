@@ -80,7 +80,7 @@ func (tx *Tx) setAside(key uuid.UUID) string {
 	return string(reason)
 }
 
-// quarantine moves records that cannot be read to the quarantine bucket, byte for byte, and takes them
+// quarantine moves records that cannot be read to the quarantine, byte for byte, and takes them
 // out of the indexes. What they were indexed under cannot be known, so the indexes are searched.
 func (tx *Tx) quarantine(records map[uuid.UUID]string) error {
 	moved := map[uuid.UUID]bool{}

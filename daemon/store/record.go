@@ -34,7 +34,7 @@ type Record struct {
 // stored is a record as it is encoded.
 type stored struct {
 	Record
-	// ParamsApart: the parameters are in a bucket of their own.
+	// ParamsApart: the parameters are in a region of their own.
 	ParamsApart bool
 }
 
@@ -181,7 +181,7 @@ var eventFields = newMessage(
 	text(5, func(e *task.Event) *string { return &e.Message }),
 )
 
-// checkpoint describes the data that follows it in its bucket entry.
+// checkpoint describes the data that follows it in its entry.
 type checkpoint struct {
 	At      time.Time
 	Attempt int
