@@ -213,13 +213,24 @@ func (s *Service) mayReplace(ctx context.Context, src source) error {
 			src.version, want, versionOf(old), have).
 			WithHint("the way back: durablectl service stop%[2]s, move the store's files in %[1]s away (store.db and the marker beside it), "+
 				"%[4]s durabled restore %[3]s with the older programs, then install again with --downgrade; "+
-				"what was done since that copy is lost", s.paths.State, s.flag(), typed(filepath.Join(s.paths.State, fmt.Sprintf("store.db.schema%d.bak", want))), s.owning())
+				"what was done since that copy is lost", s.paths.State, s.flag(), typed(wayBack(s.paths.State, want)), s.owning())
 	}
 	if !s.opts.Downgrade && Older(src.version, versionOf(old)) {
 		return task.Errorf(task.FailedPrecondition, "durable %s is older than the installed %s: nothing was changed", src.version, versionOf(old)).
 			WithHint("--downgrade installs it all the same: it can read the store")
 	}
 	return nil
+}
+
+// wayBack is the newest copy that a program which knows schemas up to this one can read, of those that the daemon has kept.
+func wayBack(state string, schema int) string {
+	name := func(n int) string { return filepath.Join(state, fmt.Sprintf("store.db.schema%d.bak", n)) }
+	for n := schema; n > 0; n-- {
+		if _, err := os.Stat(name(n)); err == nil {
+			return name(n)
+		}
+	}
+	return name(schema)
 }
 
 // owning is how a person types what comes before a program that is to work in the state folder: as the folder's owner, who could not

@@ -187,28 +187,23 @@ func (s *stream) Next() (task.Event, error) {
 		if !s.follow {
 			return task.Event{}, io.EOF
 		}
-		if err := await(s, s.wake); err != nil {
-			return task.Event{}, err
+		select {
+		case <-s.wake:
+		case <-s.done:
+			return task.Event{}, io.EOF
+		case <-s.ctx.Done():
+			return task.Event{}, task.Errorf(task.Unavailable, "events: %w", context.Cause(s.ctx))
+		case <-s.e.hub.closed:
+			return task.Event{}, errLeaving()
 		}
 		if s.lag > 0 { // who pokes meanwhile wakes nobody
-			if err := await(s, time.After(s.lag)); err != nil {
-				return task.Event{}, err
+			select {
+			case <-time.After(s.lag):
+			case <-s.done:
+			case <-s.ctx.Done():
+			case <-s.e.hub.closed: // what has come until then is still read
 			}
 		}
-	}
-}
-
-// await waits for ready; the error is that the stream has ended before.
-func await[T any](s *stream, ready <-chan T) error {
-	select {
-	case <-ready:
-		return nil
-	case <-s.done:
-		return io.EOF
-	case <-s.ctx.Done():
-		return task.Errorf(task.Unavailable, "events: %w", context.Cause(s.ctx))
-	case <-s.e.hub.closed:
-		return errLeaving()
 	}
 }
 

@@ -3,13 +3,17 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
 
 	"durable/ipc/task"
 )
@@ -241,4 +245,90 @@ func TestBadPageInUpdate(t *testing.T) {
 		t.Errorf("update: %v", err)
 	}
 	_ = s.Close()
+}
+
+// spoilTree changes the file of a closed store where the root page of the tree is.
+func spoilTree(t *testing.T, dir string, spoil func(file []byte, root, page int)) {
+	t.Helper()
+	path := filepath.Join(dir, storeFile)
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, page := 0, db.Info().PageSize
+	_ = db.View(func(tx *bbolt.Tx) error { root = int(tx.Bucket(bucketTree).Root()) * page; return nil })
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := read(t, path)
+	spoil(file, root, page)
+	write(t, path, file)
+}
+
+// branchChild returns where the nth child of the branch page at root is, and where its element.
+func branchChild(file []byte, root, page, n int) (child, element int) {
+	element = root + 16 + 16*n
+	return page * int(binary.LittleEndian.Uint64(file[element+8:])), element
+}
+
+// TestBackupOfABadPage: it fails, and neither hangs nor leaves anything.
+func TestBackupOfABadPage(t *testing.T) {
+	dir := madeStore(t, 2000, true)
+	spoilTree(t, dir, func(file []byte, root, page int) {
+		n := int(binary.LittleEndian.Uint16(file[root+10:]))
+		child, _ := branchChild(file, root, page, n/2)
+		copy(file[child:], bytes.Repeat([]byte{0xff}, 16))
+	})
+	s, err := Open(Options{Dir: dir}) // it was closed in order: not all of it is read
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	into := t.TempDir()
+	if _, err := s.Backup(context.Background(), filepath.Join(into, "backup.db"), false); err == nil {
+		t.Error("no error")
+	}
+	if left, _ := filepath.Glob(filepath.Join(into, "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestBadBranch: a store that was not closed in order is refused when any byte of a branch that matters is wrong, or opens; it
+// neither hangs nor ends the process.
+func TestBadBranch(t *testing.T) {
+	dir := madeStore(t, 3000, false)
+	whole := read(t, filepath.Join(dir, storeFile))
+	rnd := rand.New(rand.NewPCG(1, 2))
+	refused := 0
+	for range 60 {
+		write(t, filepath.Join(dir, storeFile), whole)
+		spoilTree(t, dir, func(file []byte, root, page int) {
+			for file[root+8] == 1 && rnd.IntN(3) > 0 { // some branch below
+				child, _ := branchChild(file, root, page, rnd.IntN(int(binary.LittleEndian.Uint16(file[root+10:]))))
+				if file[child+8] != 1 {
+					break
+				}
+				root = child
+			}
+			n := int(binary.LittleEndian.Uint16(file[root+10:]))
+			_, element := branchChild(file, root, page, rnd.IntN(n))
+			switch rnd.IntN(3) {
+			case 0: // the first byte of its key
+				file[element+int(binary.LittleEndian.Uint32(file[element:]))] ^= byte(1 + rnd.IntN(255))
+			case 1: // where its key is
+				binary.LittleEndian.PutUint32(file[element:], 0x7fffffff)
+			default: // whose child it is
+				binary.LittleEndian.PutUint64(file[element+8:], uint64(rnd.IntN(len(file)/page)))
+			}
+		})
+		s, err := Open(Options{Dir: dir})
+		if err != nil {
+			refused++
+			continue
+		}
+		_ = s.Close()
+	}
+	if refused < 40 {
+		t.Errorf("%d of 60 were refused", refused)
+	}
 }

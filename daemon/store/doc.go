@@ -9,7 +9,7 @@
 //
 // Files in the folder: store.db, store.marker (names the store, so that one that has vanished is not taken
 // for one that never was), store.reserve (blocks for the day when the disk is full), store.db.schemaN.bak
-// (the file as it was before a migration).
+// (the file as it was before a migration), store.db.schemaN.tmp (what a migration is making; the next one begins again).
 //
 // # Design
 //
@@ -45,6 +45,6 @@
 // would have to be looked up; bbolt's array free list, which scatters pages no less; writing zeros where the file is about to grow.
 //
 // A migration makes a new file, in chunks, and the old one keeps its place until that is done, and another name after it: it needs no
-// more memory for a million tasks than for one, and whoever dies in the middle of it has lost nothing. Rejected: one transaction in
-// the file itself, whose pages are all in memory until its end (0.6 GB).
+// more memory for a million tasks than for a thousand, and whoever dies in the middle of it has lost nothing. Rejected: one transaction in
+// the file itself, whose pages are all in memory until its end (0.6 GB; the step from schema 1 is still one).
 package store

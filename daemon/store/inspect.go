@@ -67,11 +67,16 @@ func (f *found) read(b *bbolt.Tx, path string, thorough bool) error {
 	if err := readState(b, &st); err != nil {
 		return err
 	}
-	if st.Clean && !thorough && f.schema == schemaVersion { // else a migration is about to write to it
+	if st.Clean && !thorough && f.schema == schemaVersion { // else a migration is about to read it whole, and better here
 		return nil
 	}
-	readAhead(path, b.Size())
-	return walk(b)
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	readAhead(file, b.Size())
+	return walk(b, file)
 }
 
 func (f *found) readMeta(meta *bbolt.Bucket, path string) error {
@@ -88,7 +93,7 @@ func (f *found) readMeta(meta *bbolt.Bucket, path string) error {
 	if f.schema > schemaVersion {
 		return task.Errorf(task.VersionSkew, "store %s has schema %d, written by durable %s; this is durable %s, which knows %d; nothing was changed",
 			path, f.schema, f.writer, task.Version(), schemaVersion).
-			WithHint("install durable %s or later again; the way back to this version is the copy made before: %s", f.writer, migrationCopy(path, schemaVersion))
+			WithHint("install durable %s or later again; the way back to this version is the copy made before: %s", f.writer, wayBack(path, schemaVersion))
 	}
 	f.id, err = readText(meta, keyStore)
 	return err
@@ -100,16 +105,12 @@ const readChunk = 1 << 20
 // readAhead reads a file that is not in memory from front to end. The walk goes through it in the order of keys, one page at a
 // time, and bbolt has told the kernel not to guess what comes next: 13 s for a GB of a cold file, 2 s with this. What cannot
 // be read is for the walk to find.
-func readAhead(path string, size int64) {
-	f, err := os.Open(path)
-	if err != nil {
-		return
-	}
-	defer f.Close()
+func readAhead(f *os.File, size int64) {
 	if cached(f, size) {
 		return
 	}
 	buf := make([]byte, readChunk)
+	var err error
 	for at := int64(0); at < size && err == nil; at += readChunk {
 		_, err = f.ReadAt(buf, at)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"time"
 
@@ -40,6 +41,9 @@ var keyFields = newMessage(
 // Key returns what was stored under an idempotency key.
 func (tx *Tx) Key(name string) (KeyEntry, bool, error) {
 	value := tx.get(placeOfKey(name))
+	if value == nil {
+		value = tx.get(rKeys, []byte(name))
+	}
 	if value == nil {
 		return KeyEntry{}, false, nil
 	}
@@ -105,17 +109,35 @@ func (tx *Tx) expireKeys(rec *Record) error {
 	}
 	until := end.Add(KeyRetention)
 	for _, name := range rec.Keys {
-		var err error
-		if until.After(tx.now) {
+		err := tx.dropKey(name, until.After(tx.now))
+		if err == nil && until.After(tx.now) {
 			err = tx.put(rExpiring, append(appendTime(nil, until), name...), nil)
-		} else {
-			err = tx.deleteIfThere(placeOfKey(name))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dropKey removes a key. One that is to outlive its task only leaves its place between the tasks: they must not be lost among keys of
+// tasks that are gone.
+func (tx *Tx) dropKey(name string, keep bool) error {
+	r, at := placeOfKey(name)
+	if r != rKeys {
+		value := bytes.Clone(tx.get(r, at))
+		if value == nil {
+			return nil
+		}
+		if err := tx.delete(r, at); err != nil || !keep {
+			return err
+		}
+		return tx.put(rKeys, []byte(name), value)
+	}
+	if keep {
+		return nil
+	}
+	return tx.deleteIfThere(rKeys, at)
 }
 
 // pruneKeys removes keys that have had their time, a few at once. It reports whether there may be more.
@@ -130,7 +152,8 @@ func (tx *Tx) pruneKeys() (more bool, err error) {
 		if err := tx.delete(rExpiring, k); err != nil {
 			return false, err
 		}
-		if err := tx.deleteIfThere(placeOfKey(string(k[len(now):]))); err != nil {
+		name := string(k[len(now):])
+		if err := errors.Join(tx.dropKey(name, false), tx.deleteIfThere(rKeys, []byte(name))); err != nil {
 			return false, err
 		}
 	}

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"go.etcd.io/bbolt"
 
+	"durable/ipc/atomicfile"
 	"durable/ipc/task"
 )
 
@@ -30,34 +33,50 @@ func migrationCopy(path string, schema int) string {
 	return fmt.Sprintf("%s.schema%d.bak", path, schema)
 }
 
+// wayBack is the file that a program that knows schemas up to this one can go on with, of those that migrations of the store at path
+// have kept: a migration may have led over several schemas at once.
+func wayBack(path string, schema int) string {
+	for n := schema; n > 0; n-- {
+		if _, err := os.Stat(migrationCopy(path, n)); err == nil {
+			return migrationCopy(path, n)
+		}
+	}
+	return migrationCopy(path, schema)
+}
+
 // migrate replaces the store's file, which has schema have, by what the last of steps leads to. The old one stays beside it, which
 // is the way back for an older program.
 func (s *Store) migrate(have int, steps []migration) error {
-	newest, err := s.upgrade(s.path(), have, steps)
-	if err != nil || newest == s.path() {
-		return err
-	}
-	bak := migrationCopy(s.path(), have)
-	if err := keepAs(s.path(), bak); err != nil {
-		return errors.Join(errAccess(bak, err), os.Remove(newest))
-	}
-	if err := publish(newest, s.path()); err != nil {
+	path, err := filepath.EvalSymlinks(s.path()) // one that leads to another disk goes on leading there
+	if err != nil {
 		return errAccess(s.path(), err)
 	}
-	s.o.Logger.Info("store migrated", "path", s.path(), "from", have, "to", steps[len(steps)-1].from+1, "before", bak)
+	newest, err := s.upgrade(path, path, have, steps)
+	if err != nil || newest == path {
+		return err
+	}
+	bak := migrationCopy(path, have)
+	if err := keepAs(path, bak); err != nil {
+		return errors.Join(errAccess(bak, err), os.Remove(newest))
+	}
+	if err := publish(newest, path); err != nil {
+		return errors.Join(errAccess(path, err), removeIfThere(newest))
+	}
+	debug.FreeOSMemory() // it took some; nobody else is going to want that much
+	s.o.Logger.Info("store migrated", "path", path, "from", have, "to", steps[len(steps)-1].from+1, "before", bak)
 	return nil
 }
 
 // upgrade returns the name of a file that is path's, of schema have, after all steps that lead on from there: path itself if there
-// are none. path stays as it is.
-func (s *Store) upgrade(path string, have int, steps []migration) (newest string, err error) {
+// are none. path stays as it is; the new file lies beside another one.
+func (s *Store) upgrade(path, beside string, have int, steps []migration) (newest string, err error) {
 	newest = path
 	i := slices.IndexFunc(steps, func(m migration) bool { return m.from == have })
 	for ; i >= 0 && i < len(steps); i++ {
-		m, to := steps[i], fmt.Sprintf("%s.schema%d%s", s.path(), steps[i].from+1, tmpSuffix)
+		m, to := steps[i], fmt.Sprintf("%s.schema%d%s", beside, steps[i].from+1, tmpSuffix)
 		err := contain(func() error { return m.apply(newest, to) })
 		if newest != path {
-			err = errors.Join(err, os.Remove(newest))
+			_ = removeIfThere(newest) // it is in nobody's way
 		}
 		if isNoSpace(err) {
 			return "", errors.Join(errAccess(to, err), removeIfThere(to))
@@ -104,16 +123,17 @@ func updateFile(path string, fn func(*bbolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(db.Update(fn), db.Close())
+	err = contain(func() error { return db.Update(fn) })
+	return errors.Join(err, db.Close())
 }
 
-// keepAs gives a file that is about to be replaced another name as well; where the file system has no such thing, a copy.
+// keepAs gives a file that is about to be replaced another name as well, for good; where the file system has no such thing, a copy.
 func keepAs(path, name string) error {
 	if err := removeIfThere(name); err != nil {
 		return err
 	}
 	if os.Link(path, name) == nil {
-		return nil // publish syncs the folder
+		return atomicfile.SyncDir(filepath.Dir(name))
 	}
 	return copySynced(path, name)
 }

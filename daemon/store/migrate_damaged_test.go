@@ -2,6 +2,8 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"durable/ipc/task"
 )
 
 // TestMigrateDamaged: a file that was closed in order is read whole before a migration writes to it. One with a bad page stays as it is.
@@ -66,5 +70,34 @@ func TestMigrateKeepsFreeList(t *testing.T) {
 	}
 	if freeList == math.MaxUint64 || schemaOf(t, path) != strconv.Itoa(schemaVersion) {
 		t.Errorf("list of free pages at %d", freeList)
+	}
+}
+
+// TestMigrateWithoutABucket: a file that lacks one is refused and stays as it is.
+func TestMigrateWithoutABucket(t *testing.T) {
+	for _, name := range []string{"indexes", "keys", "quarantine"} {
+		for schema := 1; schema < schemaVersion; schema++ {
+			dir := t.TempDir()
+			path := filepath.Join(dir, storeFile)
+			write(t, path, read(t, fmt.Sprintf("testdata/schema%d.db", schema)))
+			db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Minute})
+			if err == nil {
+				err = db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(name)) })
+			}
+			if err = errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			before := read(t, path)
+			s, err := Open(Options{Dir: dir})
+			if err == nil {
+				_ = s.Close()
+			}
+			if te := task.AsError(err); te == nil || te.Code != task.FailedPrecondition || te.Hint == "" {
+				t.Errorf("schema %d without %s: %v", schema, name, err)
+			}
+			if left, _ := filepath.Glob(path + "?*"); len(left) > 0 || string(read(t, path)) != string(before) {
+				t.Errorf("schema %d without %s: changed, or left behind: %v", schema, name, left)
+			}
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 )
@@ -11,7 +13,11 @@ import (
 func leanIndexes(b *bbolt.Tx) error {
 	name := []byte("indexes")
 	idOf := func(k []byte) uuid.UUID { return uuid.UUID(k[len(k)-16:]) }
-	c := b.Bucket(name).Cursor()
+	old := b.Bucket(name)
+	if old == nil {
+		return fmt.Errorf("%w: it has no bucket %s", errDamaged, name)
+	}
+	c := old.Cursor()
 	kinds := map[uuid.UUID][]byte{} // of what is queued
 	for k, _ := c.Seek([]byte{'q'}); len(k) > 16 && k[0] == 'q'; k, _ = c.Next() {
 		kinds[idOf(k)] = nil

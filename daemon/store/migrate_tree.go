@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"fmt"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -23,6 +24,14 @@ func oneTree(from, to string) error {
 	tree := []byte("tree")
 	return copyAnew(context.Background(), from, to, func(in *bbolt.Tx, c *copier) error {
 		meta := []byte("meta")
+		if _, err := c.tx.CreateBucket(tree); err != nil {
+			return err
+		}
+		for _, name := range []string{"meta", "tasks", "params", "indexes", "checkpoints", "secrets", "keys", "keys_expiring", "events", "quarantine"} {
+			if in.Bucket([]byte(name)) == nil {
+				return fmt.Errorf("%w: it has no bucket %s", errDamaged, name)
+			}
+		}
 		err := in.Bucket(meta).ForEach(func(k, v []byte) error { return c.put(meta, k, v) })
 		for _, r := range regions {
 			if err != nil {

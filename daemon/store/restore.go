@@ -80,7 +80,7 @@ func (s *Store) rebuild(backup, tmp string, f found) error {
 			return value
 		},
 	}
-	newest, err := s.upgrade(backup, f.schema, migrations)
+	newest, err := s.upgrade(backup, s.path(), f.schema, migrations)
 	if err != nil {
 		return err
 	}

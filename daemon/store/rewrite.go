@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -25,6 +24,9 @@ type edit struct {
 // rewrite copies a store that nobody uses, key by key, into a new file and syncs it.
 func rewrite(ctx context.Context, from, to string, e edit) error {
 	return copyAnew(ctx, from, to, func(in *bbolt.Tx, c *copier) error {
+		if err := createBuckets(c.tx); err != nil {
+			return err
+		}
 		err := in.Bucket(bucketMeta).ForEach(func(k, v []byte) error {
 			if e.meta != nil {
 				v = e.meta(k, v)
@@ -58,7 +60,7 @@ func copyAnew(ctx context.Context, from, to string, copy func(in *bbolt.Tx, c *c
 		return err
 	}
 	defer in.Close()
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(to); err != nil {
 		return err
 	}
 	opts = boltOptions(DefaultLockTimeout)
@@ -91,20 +93,24 @@ type copier struct {
 }
 
 func (c *copier) copy(in *bbolt.Tx, copy func(*bbolt.Tx, *copier) error) error {
-	err := c.renew()
-	if err == nil {
-		err = createBuckets(c.tx)
-	}
-	if err == nil {
-		err = copy(in, c)
-	}
-	if err != nil {
-		if c.tx != nil {
-			err = errors.Join(err, c.tx.Rollback())
-		}
+	if err := c.renew(); err != nil {
 		return err
 	}
-	return c.tx.Commit()
+	defer func() { // after a panic too: a file whose transaction is open cannot be closed
+		if c.tx != nil {
+			_ = c.tx.Rollback()
+		}
+	}()
+	if err := copy(in, c); err != nil {
+		return err
+	}
+	return c.commit()
+}
+
+func (c *copier) commit() error {
+	tx := c.tx
+	c.tx = nil
+	return tx.Commit()
 }
 
 func (c *copier) put(bucket, key, value []byte) error {
@@ -114,7 +120,10 @@ func (c *copier) put(bucket, key, value []byte) error {
 		}
 	}
 	c.size += len(key) + len(value)
-	b := c.tx.Bucket(bucket)
+	b, err := c.tx.CreateBucketIfNotExists(bucket)
+	if err != nil {
+		return err
+	}
 	b.FillPercent = c.fill
 	return b.Put(key, value)
 }
@@ -125,9 +134,7 @@ func (c *copier) renew() (err error) {
 		return err
 	}
 	if c.tx != nil {
-		tx := c.tx
-		c.tx = nil
-		if err := tx.Commit(); err != nil {
+		if err := c.commit(); err != nil {
 			return err
 		}
 	}

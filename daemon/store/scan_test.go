@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
+
+	"durable/ipc/task"
 )
 
 // TestScan: a scan sees its region whole and nothing of those beside it, from both ends, whatever is in them.
@@ -144,6 +147,96 @@ func TestMigratedKeys(t *testing.T) {
 		}
 		if tasks != n+4 {
 			t.Errorf("%d tasks, want %d", tasks, n+4)
+		}
+		return nil
+	})
+}
+
+// TestScanBackwards: leaves that the same transaction has emptied hide nothing that lies before them.
+func TestScanBackwards(t *testing.T) {
+	s := openTest(t, Options{Dir: t.TempDir()})
+	id := func(n int) []byte { return binary.BigEndian.AppendUint64(make([]byte, 17, 40), uint64(n)) }
+	const n = 1000
+	first := append(make([]byte, 16), bytes.Repeat([]byte{7}, idSize)...)
+	err := s.Update(context.Background(), Essential, func(tx *Tx) error {
+		err := tx.put(rByRoot, first, nil)
+		for i := range n {
+			err = errors.Join(err, tx.put(rByEnd, id(i), nil))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for gone := 0; gone <= n; gone += 50 {
+		err := s.Update(context.Background(), Essential, func(tx *Tx) error {
+			for i := range gone {
+				if err := tx.delete(rByEnd, id(i)); err != nil {
+					return err
+				}
+			}
+			if k, _ := tx.scan(rByRoot).Last(); !bytes.Equal(k, first) {
+				t.Errorf("%d gone: last is %x, want %x", gone, k, first)
+			}
+			left := 0
+			ends := tx.scan(rByEnd)
+			for k, _ := ends.Last(); k != nil; k, _ = ends.Prev() {
+				left++
+			}
+			if left != n-gone {
+				t.Errorf("%d gone: %d left, want %d", gone, left, n-gone)
+			}
+			for i := range gone / 2 { // from the other side
+				if err := tx.delete(rByEnd, id(n-1-i)); err != nil && gone <= n/2 {
+					return err
+				}
+			}
+			if k, _ := tx.scan(rEvents).Last(); k != nil {
+				t.Errorf("an event %x", k)
+			}
+			return errors.New("rolled back")
+		})
+		if err.Error() != "rolled back" {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKeysOfTheGone: a key that outlives its task no longer lies between the tasks, and goes when it has had its time.
+func TestKeysOfTheGone(t *testing.T) {
+	now := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
+	s := openTest(t, Options{Dir: t.TempDir(), Now: func() time.Time { return now }})
+	r, at := placeOfKey(timedKey)
+	var id task.ID
+	err := s.Update(context.Background(), Essential, func(tx *Tx) error {
+		rec := noop()
+		err := errors.Join(tx.PutKey(timedKey, KeyEntry{Hash: [32]byte{7}}, &rec), tx.Create(&rec))
+		id = rec.Task.ID
+		if tx.get(r, at) == nil {
+			t.Error("it is not between the tasks")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(context.Background(), Essential, func(tx *Tx) error {
+		err := tx.Delete(id)
+		if e, ok, _ := tx.Key(timedKey); !ok || e.Hash[0] != 7 || tx.get(r, at) != nil {
+			t.Errorf("after the removal: %v %v, still between the tasks: %v", e, ok, tx.get(r, at) != nil)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(KeyRetention + time.Hour)
+	if _, err := create(s, Admission); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.View(func(tx *Tx) error {
+		if _, ok, _ := tx.Key(timedKey); ok || tx.get(rKeys, []byte(timedKey)) != nil {
+			t.Error("it has outlived its retention")
 		}
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"runtime"
 	"sync/atomic"
 
@@ -13,14 +14,19 @@ import (
 
 // walk visits every page and every key of a file. It goes in parts beside each other: a transaction is for one goroutine, so each has
 // its own.
-func walk(b *bbolt.Tx) error {
+func walk(b *bbolt.Tx, file io.ReaderAt) error {
+	page := b.DB().Info().PageSize
+	branches := &branches{file: file, size: page, pages: uint64(b.Size()) / uint64(page)}
+	if err := branches.check(b); err != nil {
+		return err
+	}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	var walks []*bucketWalk
 	err := b.ForEach(func(name []byte, bucket *bbolt.Bucket) error {
-		w := newBucketWalk(name, bucket)
+		w, err := newBucketWalk(name, bucket)
 		walks = append(walks, w)
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -61,20 +67,26 @@ type part struct {
 // processors busy.
 const partsOfRegion = 8
 
-// newBucketWalk splits a bucket. Where is not important, since keys are compared and no key is left out; that the parts take equally
-// long is. Keys that begin with the same byte are split evenly between the first and the last of them.
-func newBucketWalk(name []byte, b *bbolt.Bucket) *bucketWalk {
+// newBucketWalk splits a bucket so that the parts take about equally long: keys that begin with the same byte are split evenly between
+// the first and the last of them. Where a file is damaged, a key that is sought may be before the one that it was sought from.
+func newBucketWalk(name []byte, b *bbolt.Bucket) (*bucketWalk, error) {
 	w := &bucketWalk{name: bytes.Clone(name), parts: []part{{}}}
 	c := b.Cursor()
 	for k, _ := c.First(); k != nil; {
+		if len(k) == 0 {
+			return nil, w.disorder()
+		}
 		first, next, last := bytes.Clone(k), []byte(nil), []byte(nil)
 		if k[0] < 0xff {
 			next, _ = c.Seek([]byte{k[0] + 1})
 			next = bytes.Clone(next)
 		}
-		if next == nil {
+		switch {
+		case next == nil:
 			last, _ = c.Last()
-		} else {
+		case bytes.Compare(next, first) <= 0:
+			return nil, w.disorder()
+		default:
 			last, _ = c.Prev()
 		}
 		w.parts = append(w.parts, between(first, last)...)
@@ -82,7 +94,7 @@ func newBucketWalk(name []byte, b *bbolt.Bucket) *bucketWalk {
 			w.parts = append(w.parts, part{from: next})
 		}
 	}
-	return w
+	return w, nil
 }
 
 // between returns parts that begin between two keys of one region.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -46,7 +47,10 @@ func TestWalkParts(t *testing.T) {
 			})
 			err = errors.Join(err, db.View(func(tx *bbolt.Tx) error {
 				b := tx.Bucket([]byte("b"))
-				w := newBucketWalk([]byte("b"), b)
+				w, err := newBucketWalk([]byte("b"), b)
+				if err != nil {
+					return err
+				}
 				for i := range w.parts {
 					if err := w.part(tx, i); err != nil {
 						return err
@@ -64,7 +68,12 @@ func TestWalkParts(t *testing.T) {
 						t.Errorf("%s: parts that do not join are not seen", name)
 					}
 				}
-				return walk(tx)
+				file, err := os.Open(db.Path())
+				if err != nil {
+					return err
+				}
+				defer file.Close()
+				return walk(tx, file)
 			}), db.Close())
 			if err != nil {
 				t.Errorf("%s, %d: %v", name, n, err)
