@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -395,4 +396,53 @@ func TestAStreamOfOneTaskNeverHoldsReportsOfAnother(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestALaggingStream: what was committed while it held events back is told before the engine leaves.
+func TestALaggingStream(t *testing.T) {
+	h := newHouse(t, script{name: "k", run: func(context.Context, *job.Context) (any, error) { return nil, nil }}).up()
+	s, err := h.Events(t.Context(), task.EventQuery{Follow: true, Lag: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	looked := make(chan struct{}, 1)
+	engine.AfterRead(s, func() {
+		select {
+		case looked <- struct{}{}:
+		default:
+		}
+	})
+	types := make(chan task.EventType, 100)
+	go func() {
+		defer close(types)
+		for {
+			ev, err := s.Next()
+			if err != nil {
+				return
+			}
+			types <- ev.Type
+		}
+	}()
+	<-looked // it has seen that there is nothing yet
+	made := h.submit(task.Spec{Kind: "k"})
+	h.wait(made.ID)
+	select {
+	case typ := <-types:
+		t.Errorf("%s was not held back", typ)
+	default:
+	}
+	h.stop()
+	var got []task.EventType
+	for typ := range types {
+		got = append(got, typ)
+	}
+	if !slices.Contains(got, task.EventSubmitted) || !slices.Contains(got, task.EventStatus) {
+		t.Errorf("told at the end: %v", got)
+	}
+	if err := <-h.ended; err != nil {
+		t.Error(err)
+	}
+	h.stop = nil
+	h.close()
 }
