@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -100,6 +101,41 @@ func TestKillCreate(t *testing.T) {
 			t.Errorf("killed at %s, and yet it went on", point)
 		}
 		verify(t, dir, acked)
+	}
+}
+
+// TestKillMigrate: a store that was killed while it was migrated has all that was in it, and the file as it was before beside it.
+func TestKillMigrate(t *testing.T) {
+	for _, point := range []string{PointMigrateStep, PointMigrateKept, PointMigrateRenamed} {
+		for _, nth := range []string{"1", "2"} {
+			if nth == "2" && point != PointMigrateStep {
+				continue // from schema 1 there are two steps
+			}
+			dir := t.TempDir()
+			before := read(t, "testdata/schema1.db")
+			write(t, filepath.Join(dir, storeFile), before)
+			killed(t, dir, []string{nthEnv + "=" + nth, pointEnv + "=" + point}, 0, map[string]string{})
+			s, err := Open(Options{Dir: dir})
+			if err != nil {
+				t.Fatalf("killed at %s: %v", point, err)
+			}
+			err = s.View(func(tx *Tx) error {
+				if list, err := tx.List(task.ListQuery{Kind: "noop"}); err != nil || len(list.Tasks) != 4 {
+					t.Errorf("killed at %s: %d tasks, %v", point, len(list.Tasks), err)
+				}
+				return consistent(t, tx)
+			})
+			if err = errors.Join(err, s.Close()); err != nil {
+				t.Error(err)
+			}
+			checkFile(t, dir)
+			if left, _ := filepath.Glob(filepath.Join(dir, "*"+tmpSuffix)); len(left) > 0 {
+				t.Errorf("killed at %s: left behind: %v", point, left)
+			}
+			if string(read(t, migrationCopy(filepath.Join(dir, storeFile), 1))) != string(before) {
+				t.Errorf("killed at %s: the copy is not the file as it was", point)
+			}
+		}
 	}
 }
 

@@ -59,9 +59,11 @@ func (s *Store) migrate(have int, steps []migration) error {
 	if err := keepAs(path, bak); err != nil {
 		return errors.Join(errAccess(bak, err), os.Remove(newest))
 	}
+	s.o.Hook(PointMigrateKept)
 	if err := publish(newest, path); err != nil {
 		return errors.Join(errAccess(path, err), removeIfThere(newest))
 	}
+	s.o.Hook(PointMigrateRenamed)
 	debug.FreeOSMemory() // it took some; nobody else is going to want that much
 	s.o.Logger.Info("store migrated", "path", path, "from", have, "to", steps[len(steps)-1].from+1, "before", bak)
 	return nil
@@ -87,6 +89,7 @@ func (s *Store) upgrade(path, beside string, have int, steps []migration) (newes
 				WithHint("go on with the version before, which can read it, and report this")
 		}
 		newest = to
+		s.o.Hook(PointMigrateStep)
 	}
 	return newest, nil
 }

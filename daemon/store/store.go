@@ -46,10 +46,11 @@ const (
 	PointCommitSynced  = "commit.synced"  // durable, nobody knows yet
 	PointCreateWritten = "create.written" // a new store is complete under its temporary name
 	PointCreateRenamed = "create.renamed" // it has its name, the marker is missing
-)
 
-// Points lists every point.
-var Points = []string{PointCommitBefore, PointCommitSynced, PointCreateWritten, PointCreateRenamed}
+	PointMigrateStep    = "migrate.step"    // a step of a migration has made its file, under a temporary name
+	PointMigrateKept    = "migrate.kept"    // the old file has its second name
+	PointMigrateRenamed = "migrate.renamed" // the new one has its place
+)
 
 // Class says what becomes of a change when the disk is full.
 type Class int
