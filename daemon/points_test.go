@@ -12,7 +12,8 @@ import (
 )
 
 // hookPoints returns the name of every point at which engine, store and shim call their Hook, read from the
-// source, in its order: a new point is killed at without anybody having to remember it here.
+// source, in its order: a new point is killed at without anybody having to remember it here. Those of a migration are left out: only
+// a store of an older schema passes them, and the store's own TestKillMigrate kills at each.
 func hookPoints(t testing.TB) []string {
 	t.Helper()
 	var points []string
@@ -27,7 +28,7 @@ func hookPoints(t testing.TB) []string {
 	points = slices.DeleteFunc(points, func(p string) bool {
 		twice := seen[p]
 		seen[p] = true
-		return twice
+		return twice || strings.HasPrefix(p, "migrate.")
 	})
 	if len(points) < 15 {
 		t.Fatalf("only %d hook points found in the source: %v", len(points), points)
