@@ -47,12 +47,15 @@ func wayBack(path string, schema int) string {
 // migrate replaces the store's file, which has schema have, by what the last of steps leads to. The old one stays beside it, which
 // is the way back for an older program.
 func (s *Store) migrate(have int, steps []migration) error {
+	if !slices.ContainsFunc(steps, func(m migration) bool { return m.from == have }) {
+		return nil
+	}
 	path, err := filepath.EvalSymlinks(s.path()) // one that leads to another disk goes on leading there
 	if err != nil {
 		return errAccess(s.path(), err)
 	}
 	newest, err := s.upgrade(path, path, have, steps)
-	if err != nil || newest == path {
+	if err != nil {
 		return err
 	}
 	bak := migrationCopy(path, have)
