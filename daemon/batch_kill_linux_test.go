@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -36,7 +37,7 @@ func batchKills(t *testing.T, n, size, kills int, patience time.Duration) {
 	for k := 1; k <= kills; k++ {
 		at := int64(k*n/(kills+1) + rand.IntN(n/(kills+1)/2))
 		ended := false
-		poll(t, patience, func() bool {
+		polltest.True(t, patience, "the attempt has come as far as its kill", func() bool {
 			now, err := c.Get(t.Context(), id.Ref())
 			if err != nil {
 				return false
@@ -56,7 +57,7 @@ func batchKills(t *testing.T, n, size, kills int, patience time.Duration) {
 		t.Errorf("the daemon was never killed")
 	}
 	var end task.Task
-	poll(t, patience, func() bool {
+	polltest.True(t, patience, "the task has ended", func() bool {
 		var err error
 		end, err = c.Get(t.Context(), id.Ref())
 		return err == nil && end.Status.Terminal()
@@ -135,14 +136,4 @@ func submitApproved(t *testing.T, c *client.Client, spec task.Spec) task.ID {
 		}
 	}
 	return got.ID
-}
-
-// poll waits until done reports true.
-func poll(t *testing.T, patience time.Duration, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not after %s", patience)
-		}
-	}
 }

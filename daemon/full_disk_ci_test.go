@@ -14,6 +14,7 @@ import (
 
 	"durable/daemon/job/noop"
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -96,16 +97,13 @@ func TestCIFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := noopSpec(noop.Params{})
-	for deadline := time.Now().Add(patience); ; { // admission looks for space when it is asked, at most once a second
+	polltest.Until(t, patience, func() error { // admission looks for space when it is asked, at most once a second
 		_, err := submit(last)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, task.ResourceExhausted) || time.Now().After(deadline) {
+		if err != nil && !errors.Is(err, task.ResourceExhausted) {
 			t.Fatalf("submit with space again: %v", err)
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		return err
+	})
 	for _, e := range book.all() {
 		if e.id != "" && e.end == nil {
 			wait(t, c, book, e, task.StatusCompleted)

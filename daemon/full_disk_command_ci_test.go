@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -32,14 +33,7 @@ while [ ! -e "` + end + `" ]; do head -c 4096 /dev/zero; sleep 0.05; done 2>/dev
 		}))
 	}
 	deaf := submitCommand(t, c, map[string]any{"command": []string{"/bin/sh", "-c", flood + "sleep 1000"}, "cwd": "/", "log_limit": 1 << 40})
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(full); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the disk is not full")
-		}
-	}
+	polltest.True(t, patience, "the disk is full", func() bool { _, err := os.Stat(full); return err == nil })
 	began := time.Now()
 	if _, err := c.Cancel(t.Context(), deaf.ID.Ref(), task.CancelRequest{}, ""); err != nil {
 		t.Errorf("cancel: %v", err)

@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"durable/daemon"
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -111,15 +113,17 @@ func TestProgramsEndWithTheMachine(t *testing.T) {
 // upAndRunning waits until a task's program runs and has made the file.
 func upAndRunning(t *testing.T, r *running, id task.ID, file string) task.Task {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		got, err := r.Get(t.Context(), id.Ref())
-		if err != nil || time.Now().After(deadline) {
-			t.Fatalf("%+v, %v", got, err)
+	var got task.Task
+	polltest.Until(t, patience, func() (err error) {
+		if got, err = r.Get(t.Context(), id.Ref()); err != nil {
+			t.Fatal(err)
 		}
-		if _, err := os.Stat(file); err == nil && got.Phase == task.PhaseRunning {
-			return got
+		if _, err = os.Stat(file); err == nil && got.Phase != task.PhaseRunning {
+			err = fmt.Errorf("%+v", got)
 		}
-	}
+		return err
+	})
+	return got
 }
 
 // TestNoRequestIsLost: somebody else holds the socket, and daemons come and go on it.
@@ -175,9 +179,7 @@ func TestNoRequestIsLost(t *testing.T) {
 		})
 	}
 	for n := range int64(4) {
-		for deadline := time.Now().Add(patience); sent.Load() < 50*(n+1) && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
-		}
+		polltest.True(t, patience, "fifty more are sent", func() bool { return sent.Load() >= 50*(n+1) || t.Failed() })
 		d.leave()
 		d = next()
 	}

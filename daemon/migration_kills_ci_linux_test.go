@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -38,7 +39,7 @@ func TestCIFileKills(t *testing.T) {
 			destination := filepath.Join(t.TempDir(), name)
 			fileKills(t, source, destination)
 			if filepath.Ext(name) == ".db" { // the position goes after the task's end
-				poll(t, patience, func() bool { return tablesOf(destination) == table })
+				polltest.True(t, patience, "the table of positions is gone", func() bool { return tablesOf(destination) == table })
 			}
 			if err := holdsRows(destination, fileRows); err != nil {
 				t.Error(err)
@@ -100,7 +101,7 @@ func fileKills(t *testing.T, source, destination string) {
 func reached(t *testing.T, c *client.Client, id task.ID, moment int64) bool {
 	t.Helper()
 	ended := false
-	poll(t, 3*patience, func() bool {
+	polltest.True(t, 3*patience, "the migration has come as far as its kill, or has ended", func() bool {
 		now, err := c.Get(t.Context(), id.Ref())
 		if err != nil {
 			return false

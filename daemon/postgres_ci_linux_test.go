@@ -15,6 +15,7 @@ import (
 
 	"durable/daemon/job/migration/pgtest"
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -98,10 +99,10 @@ func copying(t *testing.T, dir string, id task.ID) int64 {
 	c := dial(dir, client.Options{})
 	defer closeClient(c)
 	var seen []int64
-	for deadline := time.Now().Add(2 * patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	polltest.Until(t, 2*patience, func() error {
 		got, err := c.Get(t.Context(), id.Ref())
 		if err != nil {
-			continue // the daemon is just there again
+			return err // the daemon is just there again
 		}
 		if got.Status.Terminal() {
 			t.Fatalf("ended before all kills: %s %v", got.Status, got.Error)
@@ -114,12 +115,12 @@ func copying(t *testing.T, dir string, id task.ID) int64 {
 		if n := len(seen); n == 0 || got.Progress.Done > seen[n-1] {
 			seen = append(seen, got.Progress.Done)
 		}
-		if len(seen) == 4 { // what was stored, what the attempt found, and what it made of it
-			return got.Progress.Done
+		if len(seen) < 4 { // what was stored, what the attempt found, and what it made of it
+			return fmt.Errorf("no progress beyond %v", seen)
 		}
-	}
-	t.Fatal("no progress")
-	return 0
+		return nil
+	})
+	return seen[3]
 }
 
 // ended waits for a task's end.
@@ -127,11 +128,12 @@ func ended(t *testing.T, dir string, id task.ID) task.Task {
 	t.Helper()
 	c := dial(dir, client.Options{})
 	defer closeClient(c)
-	for deadline := time.Now().Add(5 * patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if got, err := c.Get(t.Context(), id.Ref()); err == nil && got.Status.Terminal() {
-			return got
+	var got task.Task
+	polltest.Until(t, 5*patience, func() (err error) {
+		if got, err = c.Get(t.Context(), id.Ref()); err == nil && !got.Status.Terminal() {
+			err = fmt.Errorf("the migration is %s", got.Status)
 		}
-	}
-	t.Fatal("the migration does not end")
-	return task.Task{}
+		return err
+	})
+	return got
 }

@@ -18,6 +18,7 @@ import (
 
 	"durable/daemon/job/migration/pgtest"
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -75,7 +76,7 @@ func TestCIPostgresSecret(t *testing.T) {
 			}
 			continue
 		}
-		poll(t, 2*patience, func() bool {
+		polltest.True(t, 2*patience, "the task has ended", func() bool {
 			got, err := c.Get(t.Context(), made.ID.Ref())
 			say(got, err)
 			return err == nil && got.Status.Terminal()

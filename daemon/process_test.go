@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -34,13 +35,7 @@ func shortDir(t testing.TB) string {
 // removeAll removes a folder in which a process may still write: os.RemoveAll alone fails on a file that comes while it is at work.
 func removeAll(t testing.TB, dir string) {
 	t.Helper()
-	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
-		if err = os.RemoveAll(dir); err == nil {
-			return
-		}
-	}
-	t.Errorf("remove %s: %v", dir, err)
+	polltest.Until(t, patience, func() error { return os.RemoveAll(dir) })
 }
 
 // touch makes an empty file: what somebody waits for.

@@ -5,9 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -44,11 +44,7 @@ func TestSpareEndsWithTheDaemon(t *testing.T) {
 	if p.point != "shim.spare" {
 		t.Fatalf("the daemon ended at %q:\n%s", p.point, p.stderr.String())
 	}
-	for deadline := time.Now().Add(patience); spareHolders(bin) > 0; time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("a holder waits for a daemon that is gone")
-		}
-	}
+	polltest.True(t, patience, "no holder waits for a daemon that is gone", func() bool { return spareHolders(bin) == 0 })
 	start(t, dir, "", env...).up()
 	touch(t, end)
 	for _, id := range []task.ID{made.ID, submitCommand(t, c, map[string]any{"command": []string{"/bin/true"}, "cwd": "/"}).ID} {

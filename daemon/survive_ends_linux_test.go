@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -66,15 +67,12 @@ func unique() string { return fmt.Sprintf("%d-%d-end", os.Getpid(), words.Add(1)
 // gone waits until no process has word in its command line.
 func gone(t testing.TB, word string, within time.Duration) {
 	t.Helper()
-	for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
-		left := processesWith(word)
-		if len(left) == 0 {
-			return
+	polltest.Until(t, within, func() error {
+		if left := processesWith(word); len(left) > 0 {
+			return fmt.Errorf("processes %v are still there", left)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("processes %v are still there after %s", left, within)
-		}
-	}
+		return nil
+	})
 }
 
 // runningCommand starts a daemon and a command that has word in its command line, and returns when it runs.
@@ -120,11 +118,12 @@ func TestTreeKilled(t *testing.T) {
 	awaitOutput(t, c, running, "up\n")
 	// The shell alone: it would go on if the child were killed before it, which has the word too until it is a sleep.
 	var shell []int
-	for deadline := time.Now().Add(patience); len(shell) != 1; time.Sleep(5 * time.Millisecond) {
-		if shell = processesWith(word); time.Now().After(deadline) {
-			t.Fatalf("processes %v are there, want the shell alone", shell)
+	polltest.Until(t, patience, func() error {
+		if shell = processesWith(word); len(shell) != 1 {
+			return fmt.Errorf("processes %v are there, want the shell alone", shell)
 		}
-	}
+		return nil
+	})
 	if err := syscall.Kill(shell[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -168,15 +167,12 @@ echo page-42 > kept; echo ready; while :; do sleep 0.1; done`, word)
 // awaitOutput waits until stdout is text.
 func awaitOutput(t testing.TB, c *client.Client, of task.Task, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		got := string(readLog(t, c, of, task.StreamStdout))
-		if got == text {
-			return
+	polltest.Until(t, patience, func() error {
+		if got := string(readLog(t, c, of, task.StreamStdout)); got != text {
+			return fmt.Errorf("stdout is %q, want %q", got, text)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("stdout is %q, want %q", got, text)
-		}
-	}
+		return nil
+	})
 }
 
 // otherBoot makes an attempt one of another boot of this machine.
@@ -205,11 +201,7 @@ func TestCancelTakesTheWholeTree(t *testing.T) {
 echo up; while :; do sleep 1; done`
 	_, c, running := runningCommand(t, dir, env, deaf, word)
 	awaitOutput(t, c, running, "up\n")
-	for deadline := time.Now().Add(patience); len(processesWith(word)) < 3; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the tree has %d processes only", len(processesWith(word)))
-		}
-	}
+	polltest.True(t, patience, "the tree has three processes", func() bool { return len(processesWith(word)) >= 3 })
 	bystander := command(t, "sleep", "1000")
 	bystander.begin()
 	began := time.Now()

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"durable/daemon/shim/cgroup/cgrouptest"
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -76,11 +76,7 @@ func TestControlGroups(t *testing.T) {
 			nothingLeft(t, conn, made.ID, word)
 			p.stop(dir)
 			p = startIn(t, group, dir, env...).up()
-			for deadline := time.Now().Add(patience); len(cgrouptest.Groups(group)) > 0; time.Sleep(5 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("groups %v are left", cgrouptest.Groups(group))
-				}
-			}
+			polltest.True(t, patience, "no group is left", func() bool { return len(cgrouptest.Groups(group)) == 0 })
 			if b, err := os.ReadFile(filepath.Join(group, "cgroup.subtree_control")); err != nil || len(b) > 1 {
 				t.Errorf("controllers are on: %q, %v", b, err)
 			}

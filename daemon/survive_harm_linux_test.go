@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 )
@@ -67,15 +68,10 @@ func TestFolderRemoved(t *testing.T) {
 // awaitGone waits until that process has ended; a zombie has.
 func awaitGone(t testing.TB, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	polltest.True(t, patience, fmt.Sprintf("process %d has ended", pid), func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("process %d is still there", pid)
-		}
-	}
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
 }
 
 // TestLeaveDuringCancel: programs that are deaf to SIGTERM do not hold up a daemon that is asked to leave, however long they may
@@ -197,14 +193,12 @@ func TestHolderHangsBeforeTheStart(t *testing.T) {
 	defer closeClient(c)
 	made := submitCommand(t, c, map[string]any{"command": []string{"/bin/sh", "-c", "echo ran >> " + ran}, "cwd": "/"})
 	pid := 0
-	for deadline := time.Now().Add(patience); pid == 0; time.Sleep(5 * time.Millisecond) {
+	polltest.True(t, patience, "there is a holder", func() bool {
 		if b, err := os.ReadFile(filepath.Join(out, "holder")); err == nil {
 			_, _ = fmt.Sscan(string(b), &pid)
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("no holder")
-		}
-	}
+		return pid != 0
+	})
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	p.kill()
 	p = start(t, dir, "", env...).up()

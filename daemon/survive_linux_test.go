@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -119,19 +120,17 @@ func adopted(t testing.TB, dir string, n int) time.Duration {
 	c := dial(dir, client.Options{})
 	defer closeClient(c)
 	began := time.Now()
-	for {
+	polltest.Until(t, patience, func() error {
 		info, err := c.Info(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.Active >= n {
-			return time.Since(began)
+		if info.Active < n {
+			return fmt.Errorf("%d of %d attempts", info.Active, n)
 		}
-		if time.Since(began) > patience {
-			t.Fatalf("%d of %d attempts after %s", info.Active, n, patience)
-		}
-		time.Sleep(time.Millisecond) // between two questions to another process
-	}
+		return nil
+	})
+	return time.Since(began)
 }
 
 // TestCommandsOutliveTheDaemon kills the daemon under running commands, again and again: all run on, are found
@@ -188,15 +187,7 @@ func (f *fleet) release(half int) {
 // awaitProcesses waits until no program of that half is there any more, by what the kernel says of command lines.
 func (f *fleet) awaitProcesses(half int) {
 	f.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		left := len(processesWith(f.gate[half]))
-		if left == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			f.t.Fatalf("%d programs are still there", left)
-		}
-	}
+	gone(f.t, f.gate[half], patience)
 }
 
 // processesWith returns the processes that have word in their command lines.

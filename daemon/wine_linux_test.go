@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"durable/ipc/polltest"
 )
 
 // wine runs the Windows build. Its named pipes never hear of a connection, so that the daemon is spoken to over HTTP.
@@ -145,17 +147,14 @@ func (w *wine) start() {
 	if err := w.daemon.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	polltest.Until(w.t, patience, func() error {
 		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-			return
-		}
-		if time.Now().After(deadline) {
+		if err != nil {
 			text, _ := os.ReadFile(log.Name())
-			w.t.Fatalf("the daemon does not listen: %s", text)
+			return fmt.Errorf("the daemon does not listen: %w: %s", err, text)
 		}
-	}
+		return conn.Close()
+	})
 }
 
 func (w *wine) kill() {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -213,11 +214,12 @@ func (s *scope) task(number string) (t task.Task) {
 // until polls until f says that it is so.
 func (s *scope) until(what string, f func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); !f(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: not after %s\n%s", what, patience, s.journal())
+	defer func() {
+		if s.t.Failed() {
+			s.t.Log(s.journal())
 		}
-	}
+	}()
+	polltest.True(s.t, patience, what, f)
 }
 
 // serving waits for a daemon other than before, and returns its number.

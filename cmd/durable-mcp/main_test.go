@@ -19,6 +19,7 @@ import (
 
 	"durable/daemon"
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 	"durable/stdioproxy"
@@ -124,12 +125,7 @@ func (p place) killDaemon(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if _, err := c.Info(context.Background()); err != nil {
-			return
-		}
-	}
-	t.Fatal("the daemon does not die")
+	polltest.True(t, patience, "the daemon dies", func() bool { _, err := c.Info(context.Background()); return err != nil })
 }
 
 // command is the program of that name, as a host launches it.

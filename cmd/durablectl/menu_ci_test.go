@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"durable/cmd/durablectl/internal/sandbox/sandboxtest"
+	"durable/ipc/polltest"
 )
 
 // window is a terminal that tmux shows nobody.
@@ -43,19 +45,19 @@ func (w *window) send(line string) {
 func (w *window) expect(pattern string) []string {
 	w.Helper()
 	re := regexp.MustCompile(pattern)
-	for limit := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	var found []string
+	polltest.Until(w, time.Minute, func() error {
 		history := strings.TrimRight(w.tmux("capture-pane", "-p", "-J", "-t", "menu", "-S", "-20000"), " \n")
 		if w.read <= len(history) {
 			if at := re.FindStringSubmatchIndex(history[w.read:]); at != nil {
-				found := re.FindStringSubmatch(history[w.read:])
+				found = re.FindStringSubmatch(history[w.read:])
 				w.read += at[1]
-				return found
+				return nil
 			}
 		}
-		if time.Now().After(limit) {
-			w.Fatalf("nothing matches %q in\n%s", pattern, history[min(w.read, len(history)):])
-		}
-	}
+		return fmt.Errorf("nothing matches %q in\n%s", pattern, history[min(w.read, len(history)):])
+	})
+	return found
 }
 
 // TestCIMenu is the tutorial's transcript in a terminal, step by step: look, start, leave, come back, watch, cancel.

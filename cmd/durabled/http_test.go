@@ -23,6 +23,7 @@ import (
 	"durable/daemon"
 	"durable/daemon/config"
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/socket"
 	"durable/ipc/task"
 	"durable/ipc/token"
@@ -86,15 +87,14 @@ func run(t *testing.T, configuration string, flags config.HTTP) *world {
 	})
 	go func() { w.left <- d.Run(ctx) }()
 	t.Cleanup(func() { w.leave() })
-	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if m := regexp.MustCompile(`msg="(?:serving|nothing is served over) HTTP" address=(\S+)`).FindStringSubmatch(said.String()); m != nil {
-			w.address = m[1]
-			break
+	polltest.Until(t, patience, func() error {
+		m := regexp.MustCompile(`msg="(?:serving|nothing is served over) HTTP" address=(\S+)`).FindStringSubmatch(said.String())
+		if m == nil {
+			return fmt.Errorf("no address in the log:\n%s", said.String())
 		}
-		if time.Now().After(limit) {
-			t.Fatalf("no address in the log:\n%s", said.String())
-		}
-	}
+		w.address = m[1]
+		return nil
+	})
 	<-ready
 	return w
 }

@@ -12,6 +12,7 @@ import (
 	"durable/daemon/engine"
 	"durable/daemon/job"
 	"durable/daemon/store"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -116,13 +117,7 @@ func TestWhenASubmitBegins(t *testing.T) {
 // opened waits until the engine takes submits at once: until something that only Run begins has come to its end.
 func (h *house) opened() {
 	h.t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !h.Open() {
-		if time.Now().After(deadline) {
-			h.t.Fatal("the engine does not run")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	polltest.True(h.t, time.Minute, "the engine runs", h.Open)
 }
 
 // TestBeforeRunNothingBegins: what was submitted by then is the scheduler's.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"durable/daemon/engine"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -25,11 +26,7 @@ func TestFurnish(t *testing.T) {
 	w := newWorld()
 	h := newHouse(t, furnisher{survivor{"p", w}})
 	h.up()
-	for deadline := time.Now().Add(time.Minute); !h.Swept(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the sweep does not end")
-		}
-	}
+	polltest.True(t, time.Minute, "the sweep ends", h.Swept)
 	made := h.submit(task.Spec{Kind: "p"})
 	end := func(err error) {
 		p := <-w.looked

@@ -18,6 +18,7 @@ import (
 	"durable/daemon/shim"
 	"durable/daemon/shim/proc"
 	"durable/daemon/shim/protocol"
+	"durable/ipc/polltest"
 )
 
 // patience bounds every wait for something that must happen; only a hanging test meets it.
@@ -104,11 +105,7 @@ func (b *bed) write(name, text string) {
 // eventually polls another process.
 func (b *bed) eventually(what string, ok func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			b.Fatalf("not within %s: %s", patience, what)
-		}
-	}
+	polltest.True(b, patience, what, ok)
 }
 
 func (b *bed) has(name string) func() bool {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"durable/daemon/shim"
+	"durable/ipc/polltest"
 )
 
 // newSpare returns one that is empty, and is again at the end of the test.
@@ -196,11 +197,8 @@ func TestFurnishInVain(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Furnish(dir)
-	for began := time.Now(); len(spareHolders(path)) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 30*time.Second { // half of what a spare waits that was sent nowhere
-			t.Fatal("the holder waits still")
-		}
-	}
+	// Half of what a spare waits that was sent nowhere.
+	polltest.True(t, 30*time.Second, "the holder has ended", func() bool { return len(spareHolders(path)) == 0 })
 	run()
 	<-ready
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+
+	"durable/ipc/polltest"
 )
 
 // TestLeftBehind: what left the group of a command of an attempt that is gone is killed before the next one runs anything.
@@ -28,7 +30,7 @@ func TestLeftBehind(t *testing.T) {
 	left := numbersIn(pids)
 	t.Cleanup(func() {
 		killLeft([]string{"DURABLE_BATCH_TASK=" + string(l.task.ID)})
-		poll(t, "all are gone", func() bool { return gone(numbersIn(pids)) })
+		polltest.True(t, patience, "all are gone", func() bool { return gone(numbersIn(pids)) })
 	})
 	if len(left) == 0 || gone(left) {
 		t.Fatalf("processes %v", left)

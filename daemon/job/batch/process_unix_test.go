@@ -14,19 +14,11 @@ import (
 
 	"durable/daemon/job"
 	"durable/daemon/shim/proc"
+	"durable/ipc/polltest"
 )
 
 // patience bounds every wait for something that must happen.
 const patience = time.Minute
-
-func poll(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
-		}
-	}
-}
 
 // numbersIn returns the process numbers that a file has, one a line.
 func numbersIn(path string) []int {
@@ -58,13 +50,14 @@ func TestCancel(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
+	ended := make(chan error, 1)
 	go func() {
-		for deadline := time.Now().Add(patience); len(numbersIn(pids)) < 2 && time.Now().Before(deadline); {
-			time.Sleep(2 * time.Millisecond)
-		}
-		cancel(job.ErrCancelled)
+		_, err := l.attempt(ctx)
+		ended <- err
 	}()
-	if _, err := l.attempt(ctx); !errors.Is(err, job.ErrCancelled) {
+	polltest.True(t, patience, "the command runs", func() bool { return len(numbersIn(pids)) >= 2 })
+	cancel(job.ErrCancelled)
+	if err := <-ended; !errors.Is(err, job.ErrCancelled) {
 		t.Fatalf("error %v", err)
 	}
 	if recs := l.records(); len(recs) != 2 {
@@ -94,7 +87,7 @@ func TestLeftovers(t *testing.T) {
 	if recs := l.records(); *recs[0].Stdout != "said\n" {
 		t.Errorf("output %s", encodeJSON(t, recs))
 	}
-	poll(t, "it is gone", func() bool { return gone(numbersIn(pids)) })
+	polltest.True(t, patience, "it is gone", func() bool { return gone(numbersIn(pids)) })
 }
 
 // TestOutput: what a command prints is bounded, and what is not UTF-8 is kept.

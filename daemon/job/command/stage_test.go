@@ -14,6 +14,7 @@ import (
 	"durable/daemon/job/command"
 	"durable/daemon/job/jobtest"
 	"durable/daemon/shim"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -172,9 +173,5 @@ func (s *stage) begin(ctx context.Context) <-chan error {
 // await polls what another goroutine does.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting for %s", what)
-		}
-	}
+	polltest.True(t, time.Minute, what, done)
 }

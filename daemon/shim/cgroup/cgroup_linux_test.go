@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"durable/daemon/shim/cgroup/cgrouptest"
+	"durable/ipc/polltest"
 )
 
 // The test binary is also the process that asks about its own group.
@@ -141,15 +142,6 @@ func TestDelegatedAfterKill(t *testing.T) {
 	}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
 // TestKillAndRemove: everything in the group and below it, wherever it has gone meanwhile, and nobody else.
 func TestKillAndRemove(t *testing.T) {
 	base := cgrouptest.New(t)
@@ -163,7 +155,7 @@ func TestKillAndRemove(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "4 processes in two groups", func() bool {
+	polltest.True(t, time.Minute, "4 processes in two groups", func() bool {
 		deep, ok := Find(base, "durable-a.1/nested/deep")
 		return len(PIDs(g)) == 4 && ok && len(PIDs(deep)) == 1
 	})
@@ -194,7 +186,7 @@ func TestKillAndRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	eventually(t, "it is empty", func() bool { return !Populated(g) })
+	polltest.True(t, time.Minute, "it is empty", func() bool { return !Populated(g) })
 	if err := Remove(g, time.Minute); err != nil {
 		t.Error(err)
 	}

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"durable/cmd/durablectl/internal/sandbox/sandboxtest"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -42,23 +42,13 @@ func nothingLeft(t *testing.T, tmp, output string) {
 		t.Errorf("no process is named in:\n%s", output)
 	}
 	for _, m := range named {
-		if pid, err := strconv.Atoi(m[1]); err != nil || !ends(pid) {
-			t.Errorf("process %s is alive, %v", m[1], err)
+		pid, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
 		}
+		// A daemon gives its lock back, which is what the demonstration waits for, a moment before its process ends.
+		polltest.True(t, patience, "process "+m[1]+" ends", func() bool { return !alive(pid) })
 	}
-}
-
-// ends reports whether a process is gone, or goes by itself: a daemon gives its lock back, which is what the
-// demonstration waits for, a moment before its process ends.
-func ends(pid int) bool {
-	deadline := time.Now().Add(patience)
-	for alive(pid) {
-		if time.Now().After(deadline) {
-			return false
-		}
-		time.Sleep(time.Millisecond) // between two looks at a process that is not ours to wait for
-	}
-	return true
 }
 
 func TestTheWholeStory(t *testing.T) {
