@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"durable/ipc/client"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -159,9 +160,7 @@ func BenchmarkCommandAdoption(b *testing.B) {
 	for range *adoptCommands {
 		submitCommand(b, c, map[string]any{"command": []string{"/bin/sleep", word}, "cwd": "/"})
 	}
-	for len(processesWith("/bin/sleep\x00"+word)) < *adoptCommands {
-		time.Sleep(100 * time.Millisecond)
-	}
+	polltest.True(b, 5*patience, "all commands run", func() bool { return len(processesWith("/bin/sleep\x00"+word)) >= *adoptCommands })
 	for b.Loop() {
 		p.kill()
 		began := time.Now()
