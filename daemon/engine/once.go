@@ -3,7 +3,7 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
+	"strconv"
 
 	"durable/daemon/store"
 	"durable/ipc/task"
@@ -26,7 +26,7 @@ func newOnce(owner task.Owner, method string, key task.Key, request any) (once, 
 	if err != nil {
 		return once{}, task.Errorf(task.InvalidArgument, "request: %w", err)
 	}
-	return once{name: fmt.Sprintf("%d/%s/%s", owner.UID, method, key), hash: sha256.Sum256(b)}, nil
+	return once{name: strconv.Itoa(owner.UID) + "/" + method + "/" + string(key), hash: sha256.Sum256(b)}, nil
 }
 
 // find reports whether the key was used before, and if so loads the task it names into rec.

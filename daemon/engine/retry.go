@@ -49,7 +49,7 @@ func (e *Engine) Retry(ctx context.Context, ref task.Ref, req task.RetryRequest,
 	if !fresh {
 		rec.Task.RootID = old.Task.RootID
 	}
-	return e.create(ctx, rec, plan.Secrets, once, func(tx *store.Tx, made *store.Record) error {
+	return e.create(ctx, &rec, plan.Secrets, once, func(tx *store.Tx, made *store.Record) error {
 		return linkRetry(tx, old.Task.ID, made, fresh)
 	})
 }

@@ -39,7 +39,7 @@ func (e *Engine) Submit(ctx context.Context, spec task.Spec, key task.Key) (task
 	if err := e.judge(ctx, &rec, plan.Effects); err != nil {
 		return e.orRepeated(once, err)
 	}
-	t, err := e.create(ctx, rec, plan.Secrets, once, nil)
+	t, err := e.create(ctx, &rec, plan.Secrets, once, nil)
 	if err != nil {
 		return e.orRepeated(once, err)
 	}
@@ -58,7 +58,7 @@ func (e *Engine) orRepeated(o once, refusal error) (task.Task, error) {
 
 // create commits a new task. Where a slot is free and nothing is to go before it, the same commit begins its first attempt: the
 // task answered is running then. extra, if set, runs in the same transaction after the record was made, and wants it as it was made.
-func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, once once, extra func(*store.Tx, *store.Record) error) (task.Task, error) {
+func (e *Engine) create(ctx context.Context, rec *store.Record, secrets []byte, once once, extra func(*store.Tx, *store.Record) error) (task.Task, error) {
 	var made store.Record
 	var again bool
 	c := &claim{e: e, fresh: true}
@@ -66,7 +66,7 @@ func (e *Engine) create(ctx context.Context, rec store.Record, secrets []byte, o
 	e.cfg.Hook("submit.before")
 	err := e.update(ctx, store.Admission, func(tx *store.Tx) (err error) {
 		c.void()
-		made = rec // the closure may run again: start from a copy each time
+		made = *rec // the closure may run again: start from a copy each time
 		if again, err = once.find(tx, &made); again || err != nil {
 			return err
 		}

@@ -155,7 +155,11 @@ func ident[T any](num protowire.Number, at func(*T) *task.ID) field[T] {
 			if *at(v) == "" {
 				return b
 			}
-			return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), packID(*at(v)))
+			b = protowire.AppendTag(b, num, protowire.BytesType)
+			if u, ok := canonical(*at(v)); ok {
+				return protowire.AppendBytes(b, u[:])
+			}
+			return protowire.AppendString(b, string(*at(v)))
 		},
 		func(v *T, val value) error { *at(v) = unpackID(val.b); return nil }}
 }
@@ -276,13 +280,27 @@ func parseInstant(b []byte) (time.Time, error) {
 func object[T, S any](num protowire.Number, m message[S], at func(*T) *S) field[T] {
 	return field[T]{num, protowire.BytesType,
 		func(b []byte, v *T) []byte {
-			var buf [128]byte
-			if body := m.append(buf[:0], at(v)); len(body) > 0 {
-				b = protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), body)
+			if with, n := appendMessage(b, num, m, at(v)); n > 0 {
+				b = with
 			}
 			return b
 		},
 		func(v *T, val value) error { return m.parse(val.b, at(v)) }}
+}
+
+// appendMessage writes a message in place: its length, which comes first and mostly is one byte, is put in when it is known. n is
+// the length.
+func appendMessage[S any](b []byte, num protowire.Number, m message[S], v *S) (with []byte, n int) {
+	b = append(protowire.AppendTag(b, num, protowire.BytesType), 0)
+	start := len(b)
+	b = m.append(b, v)
+	n = len(b) - start
+	if more := protowire.SizeVarint(uint64(n)) - 1; more > 0 {
+		b = append(b, make([]byte, more)...)
+		copy(b[start+more:], b[start:start+n])
+	}
+	protowire.AppendVarint(b[:start-1], uint64(n))
+	return b, n
 }
 
 // objectAt: a message that may be absent.
@@ -292,7 +310,8 @@ func objectAt[T, S any](num protowire.Number, m message[S], at func(*T) **S) fie
 			if *at(v) == nil {
 				return b
 			}
-			return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), m.append(nil, *at(v)))
+			b, _ = appendMessage(b, num, m, *at(v))
+			return b
 		},
 		func(v *T, val value) error { *at(v) = new(S); return m.parse(val.b, *at(v)) }}
 }
@@ -318,6 +337,9 @@ func list[T, S any](num protowire.Number, at func(*T) *[]S, one func([]byte, *S)
 func labels[T any](num protowire.Number, at func(*T) *map[string]string) field[T] {
 	return field[T]{num, protowire.BytesType,
 		func(b []byte, v *T) []byte {
+			if len(*at(v)) == 0 {
+				return b
+			}
 			for _, name := range slices.Sorted(maps.Keys(*at(v))) {
 				pair := protowire.AppendString(protowire.AppendString(nil, name), (*at(v))[name])
 				b = protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), pair)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"durable/ipc/task"
 )
@@ -105,6 +107,55 @@ func TestCodecZero(t *testing.T) {
 }
 
 // TestIndexedFields: what a change reads of the record that it replaces is all that the indexes need.
+// TestCodecMessageLengths: a message within another is written in place, at any length as protowire would.
+func TestCodecMessageLengths(t *testing.T) {
+	for _, n := range []int{0, 1, 124, 125, 126, 127, 128, 16_379, 16_380, 16_384, 16_385, 1 << 20} {
+		said := strings.Repeat("x", n)
+		s := task.Summary{Error: said}
+		want := protowire.AppendBytes(protowire.AppendTag([]byte("before"), 4, protowire.BytesType), summaryFields.append(nil, &s))
+		got := objectAt(4, summaryFields, func(s **task.Summary) **task.Summary { return s }).put([]byte("before"), new(&s))
+		if !bytes.Equal(got, want) {
+			t.Errorf("an error of %d bytes: %.40q of %d bytes, want %.40q of %d", n, got, len(got), want, len(want))
+		}
+		var back *task.Summary
+		_, _, head := protowire.ConsumeField(got[len("before"):])
+		if head < 0 {
+			t.Fatal(protowire.ParseError(head))
+		}
+		body, _ := protowire.ConsumeBytes(got[len("before")+1:])
+		back = new(task.Summary)
+		if err := summaryFields.parse(body, back); err != nil || back.Error != said {
+			t.Errorf("an error of %d bytes was read as one of %d: %v", n, len(back.Error), err)
+		}
+	}
+}
+
+// TestValuesOfATransaction: they lie in one piece of memory, and none may write over another.
+func TestValuesOfATransaction(t *testing.T) {
+	tx := &Tx{}
+	want := map[string]string{}
+	got := map[string][]byte{}
+	for i := range 200 {
+		key := fmt.Sprint(i)
+		ev := task.Event{Message: strings.Repeat(key+" ", i*i%3000)}
+		got[key] = encode(tx, []byte(key), eventFields, &ev)
+		want[key] = string(got[key])
+	}
+	for key, value := range got {
+		var ev task.Event
+		body, err := unseal([]byte(key), value)
+		if err == nil {
+			err = eventFields.parse(body, &ev)
+		}
+		if err != nil || string(value) != want[key] || !strings.HasPrefix(ev.Message+key, key) {
+			t.Errorf("value %s: %v, %.40q", key, err, ev.Message)
+		}
+		if cap(value) != len(value) {
+			t.Errorf("value %s: an append would write over the next one", key)
+		}
+	}
+}
+
 func TestIndexedFields(t *testing.T) {
 	var full, part stored
 	n := 0

@@ -326,6 +326,9 @@ func fromFile(v any) bool {
 
 // isBroken reports whether err says that the file is broken.
 func (s *Store) isBroken(err error) bool {
+	if err == nil {
+		return false
+	}
 	var p *panicError
 	var d damage
 	return errors.As(err, &d) || errors.As(err, &p) && p.inFile

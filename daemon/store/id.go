@@ -27,12 +27,22 @@ func key16(id task.ID) (uuid.UUID, bool) {
 
 func formatID(key []byte) task.ID { return task.ID(uuid.UUID(key).String()) }
 
-// packID returns id in as few bytes as it needs: 16 for a UUID, else its text.
-func packID(id task.ID) []byte {
-	if u, ok := key16(id); ok && task.ID(u.String()) == id {
-		return u[:]
+// canonical is key16 of an ID that formatID gives back as it is: one in lower case.
+func canonical(id task.ID) (uuid.UUID, bool) {
+	for i := range len(id) {
+		if 'A' <= id[i] && id[i] <= 'F' {
+			return uuid.UUID{}, false
+		}
 	}
-	return []byte(id)
+	return key16(id)
+}
+
+// appendID writes id in as few bytes as it needs: 16 for a UUID, else its text.
+func appendID(b []byte, id task.ID) []byte {
+	if u, ok := canonical(id); ok {
+		return append(b, u[:]...)
+	}
+	return append(b, id...)
 }
 
 func unpackID(b []byte) task.ID {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"durable/ipc/task"
 )
 
 func TestNextID(t *testing.T) {
@@ -33,5 +35,23 @@ func TestNextID(t *testing.T) {
 	fresh := nextID(uuid.UUID{}, now)
 	if sec, nsec := fresh.Time().UnixTime(); time.Unix(sec, nsec).UnixMilli() != now.UnixMilli() {
 		t.Errorf("%s is of %v, want %v", fresh, time.Unix(sec, nsec), now)
+	}
+}
+
+// TestPackedIDs: whatever an ID looks like, it is read as it was written.
+func TestPackedIDs(t *testing.T) {
+	for id, size := range map[task.ID]int{
+		"019a0000-0000-7000-8000-00000000000a": 16,
+		"019a0000-0000-7000-8000-00000000000A": 36, // would come back in lower case
+		"019a0000-0000-7000-8000-00000000000g": 36,
+		"019a0000x0000-7000-8000-00000000000a": 36,
+		"{19a0000-0000-7000-8000-0000000000a}": 36,
+		"a task":                               6,
+		"":                                     0,
+	} {
+		b := appendID(nil, id)
+		if len(b) != size || size > 0 && unpackID(b) != id {
+			t.Errorf("%q: %d bytes, want %d; read as %q", id, len(b), size, unpackID(b))
+		}
 	}
 }

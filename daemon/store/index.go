@@ -129,14 +129,13 @@ func readTime(b []byte) time.Time {
 
 // reindex moves a record from the keys of old to those of cur; either may be nil.
 func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
-	var oldBuf, curBuf [96]byte
 	for _, x := range indexes {
 		var from, to []byte
 		if old != nil {
-			from = x.key(oldBuf[:0], id, old)
+			from = x.key(tx.fromBuf[:0], id, old)
 		}
 		if cur != nil {
-			to = x.key(curBuf[:0], id, cur)
+			to = x.key(tx.intoBuf[:0], id, cur)
 		}
 		if string(from) == string(to) {
 			continue

@@ -37,7 +37,7 @@ func (tx *Tx) Append(ev task.Event) error {
 	st.LastSeq++
 	var buf [8]byte
 	key := binary.BigEndian.AppendUint64(buf[:0], st.LastSeq)
-	return tx.put(rEvents, key, seal(key, eventFields.append(make([]byte, sealSize, 160), &ev)))
+	return tx.put(rEvents, key, encode(tx, key, eventFields, &ev))
 }
 
 // JournalLen returns the number of events that the journal has.

@@ -40,8 +40,9 @@ var keyFields = newMessage(
 
 // Key returns what was stored under an idempotency key.
 func (tx *Tx) Key(name string) (KeyEntry, bool, error) {
-	value := tx.get(placeOfKey(name))
-	if value == nil {
+	r, at := placeOfKey(name)
+	value := tx.get(r, at)
+	if value == nil && r != rKeys { // it may have outlived its task
 		value = tx.get(rKeys, []byte(name))
 	}
 	if value == nil {
@@ -62,8 +63,8 @@ func (tx *Tx) Key(name string) (KeyEntry, bool, error) {
 // the tasks of that time, in a leaf that a submit writes anyway. Its entry is longer than a task's, since something precedes the UUID.
 func placeOfKey(name string) (region, []byte) {
 	if n := len(name) - len(uuid.Nil.String()); n > 0 {
-		if id, ok := key16(task.ID(name[n:])); ok && id.Version() == 7 && id.String() == name[n:] {
-			return rTasks, append(id[:], name[:n]...)
+		if id, ok := canonical(task.ID(name[n:])); ok && id.Version() == 7 {
+			return rTasks, append(append(make([]byte, 0, idSize+n), id[:]...), name[:n]...)
 		}
 	}
 	return rKeys, []byte(name)
@@ -86,9 +87,8 @@ func (tx *Tx) PutKey(name string, e KeyEntry, rec *Record) error {
 		tx.assigned[rec] = key
 	}
 	e.TaskID = rec.Task.ID
-	value := keyFields.append(make([]byte, sealSize, 64), &e)
 	r, at := placeOfKey(name)
-	if err := tx.put(r, at, seal([]byte(name), value)); err != nil {
+	if err := tx.put(r, at, encode(tx, []byte(name), keyFields, &e)); err != nil {
 		return err
 	}
 	if slices.Contains(rec.Keys, name) {

@@ -131,7 +131,7 @@ var recordFields = newMessage(
 	ident(30, func(r *stored) *task.ID { return &r.Task.RetriedBy }),
 	ident(31, func(r *stored) *task.ID { return &r.Task.ParentID }),
 	ident(32, func(r *stored) *task.ID { return &r.Task.ScheduleID }),
-	list(33, func(r *stored) *[]task.ID { return &r.Task.DependsOn }, appendID, parseID),
+	list(33, func(r *stored) *[]task.ID { return &r.Task.DependsOn }, func(b []byte, id *task.ID) []byte { return appendID(b, *id) }, parseID),
 	list(34, func(r *stored) *[]task.Attempt { return &r.Task.Attempts }, attemptFields.append, attemptFields.parse),
 	objectAt(35, questionFields, func(r *stored) **task.Question { return &r.Task.Question }),
 	instant(36, func(r *stored) *time.Time { return &r.Task.CreatedAt }),
@@ -231,5 +231,4 @@ func rate(num protowire.Number) field[task.Progress] {
 
 func appendString(b []byte, s *string) []byte { return append(b, *s...) }
 func parseString(b []byte, s *string) error   { *s = string(b); return nil }
-func appendID(b []byte, id *task.ID) []byte   { return append(b, packID(*id)...) }
 func parseID(b []byte, id *task.ID) error     { *id = unpackID(b); return nil }

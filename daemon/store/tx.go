@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -23,6 +24,12 @@ type Tx struct {
 	st     *state        // nil until needed in a view
 	tree   *bbolt.Bucket // nil until needed
 	keyBuf []byte
+	seeker *bbolt.Cursor // of get; nil until needed
+
+	// What the writes of a transaction use one after the other; it is much of a submit's garbage otherwise.
+	values           []byte // see encode
+	cur              stored // see store
+	fromBuf, intoBuf [96]byte
 
 	id     int64 // bbolt's number of the transaction
 	broken error // the file is: the transaction cannot go on
@@ -46,7 +53,17 @@ func (tx *Tx) key(r region, key []byte) []byte {
 	return tx.keyBuf
 }
 
-func (tx *Tx) get(r region, key []byte) []byte { return tx.bucket().Get(tx.key(r, key)) }
+// get is the bucket's Get with one cursor for all calls: bbolt makes one for each.
+func (tx *Tx) get(r region, key []byte) []byte {
+	if tx.seeker == nil {
+		tx.seeker = tx.bucket().Cursor()
+	}
+	k, v := tx.seeker.Seek(tx.key(r, key))
+	if !bytes.Equal(k, tx.keyBuf) {
+		return nil
+	}
+	return v
+}
 
 // put stores value, which must not be changed until the transaction is over.
 func (tx *Tx) put(r region, key, value []byte) error {
@@ -56,6 +73,27 @@ func (tx *Tx) put(r region, key, value []byte) error {
 		return fmt.Errorf("put in %s: %w", r, err)
 	}
 	return nil
+}
+
+// valuesChunk is the room for values that is allocated at once, and valueRoom what must be left of it for one more; a longer value
+// is moved out by append.
+const (
+	valuesChunk = 8 << 10
+	valueRoom   = 512
+)
+
+// encode returns v in its sealed form. It lies beside the transaction's other values, since bbolt wants them to stay until the commit.
+func encode[T any](tx *Tx, key []byte, m message[T], v *T) []byte {
+	if cap(tx.values)-len(tx.values) < valueRoom {
+		size := valuesChunk
+		if tx.values == nil {
+			size = 2 * valueRoom // enough for a submit
+		}
+		tx.values = make([]byte, 0, size)
+	}
+	start := len(tx.values)
+	tx.values = m.append(append(tx.values, make([]byte, sealSize)...), v)
+	return seal(key, tx.values[start:len(tx.values):len(tx.values)])
 }
 
 func (tx *Tx) delete(r region, key []byte) error {
@@ -293,18 +331,18 @@ func containsZero(s string) bool {
 
 // store writes rec with its parameters and indexes; old is what it replaces, nil for a new one.
 func (tx *Tx) store(key uuid.UUID, old *stored, rec *Record) error {
-	cur := stored{Record: *rec, ParamsApart: len(rec.Task.Params) > paramsInline}
-	if err := tx.putParams(key, old != nil && old.ParamsApart, &cur); err != nil {
+	cur := &tx.cur
+	*cur = stored{Record: *rec, ParamsApart: len(rec.Task.Params) > paramsInline}
+	if err := tx.putParams(key, old != nil && old.ParamsApart, cur); err != nil {
 		return err
 	}
 	if cur.ParamsApart {
 		cur.Task.Params = nil
 	}
-	value := seal(key[:], recordFields.append(make([]byte, sealSize, 512), &cur))
-	if err := tx.put(rTasks, key[:], value); err != nil {
+	if err := tx.put(rTasks, key[:], encode(tx, key[:], recordFields, cur)); err != nil {
 		return err
 	}
-	return tx.reindex(key, old, &cur)
+	return tx.reindex(key, old, cur)
 }
 
 func (tx *Tx) putParams(key uuid.UUID, wasApart bool, cur *stored) error {

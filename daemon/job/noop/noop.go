@@ -88,8 +88,7 @@ func (Kind) Prepare(_ context.Context, spec task.Spec) (job.Plan, error) {
 	case p.Steps < 0 || p.Steps > MaxSteps:
 		return job.Plan{}, task.Errorf(task.InvalidArgument, "params of noop: steps: %d, want 0 to %d", p.Steps, MaxSteps)
 	}
-	params, err := json.Marshal(p)
-	return job.Plan{Title: "noop", Params: params}, err
+	return job.Plan{Title: "noop", Params: spec.Params}, nil // there are no defaults to be written down
 }
 
 type position struct {

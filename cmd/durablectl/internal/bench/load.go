@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,19 +30,34 @@ type Load struct {
 // spec is the task that is submitted: nothing to do.
 var spec = task.Spec{Kind: "noop", Params: json.RawMessage(`{"duration":"0s"}`)}
 
-// sender is one client: a connection of its own, and nothing between it and the socket.
+// sender is one client: a connection of its own, one request on it at a time, and nothing between it and the socket.
 type sender struct {
-	transport *http.Transport
-	body      []byte
+	conn net.Conn
+	in   *bufio.Reader
+	out  *bufio.Writer
+	body []byte
+	free func() bool // of the context that ends a submit which hangs
 }
 
-func newSender(path string, s task.Spec) (*sender, error) {
+func newSender(ctx context.Context, path string, s task.Spec) (*sender, error) {
 	body, err := json.Marshal(s)
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return socket.Dial(ctx, path) }
-	return &sender{&http.Transport{DialContext: dial, DisableCompression: true}, body}, err
+	if err != nil {
+		return nil, err
+	}
+	conn, err := socket.Dial(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return &sender{
+		conn: conn, in: bufio.NewReader(conn), out: bufio.NewWriter(conn), body: body,
+		free: context.AfterFunc(ctx, func() { _ = conn.Close() }),
+	}, nil
 }
 
-func (s *sender) close() { s.transport.CloseIdleConnections() }
+func (s *sender) close() {
+	s.free()
+	_ = s.conn.Close()
+}
 
 // submit returns when the server has acknowledged.
 func (s *sender) submit(ctx context.Context) error {
@@ -54,7 +71,10 @@ func (s *sender) submit(ctx context.Context) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(task.HeaderKey, key.String())
-	resp, err := s.transport.RoundTrip(req)
+	if err := errors.Join(req.Write(s.out), s.out.Flush()); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(s.in, req)
 	if err != nil {
 		return err
 	}
@@ -104,7 +124,7 @@ func (s *server) loop(ctx context.Context, clients int, more func(begun int) boo
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range clients {
 		group.Go(func() error {
-			c, err := newSender(s.socket, spec)
+			c, err := newSender(ctx, s.socket, spec)
 			if err != nil {
 				return err
 			}

@@ -87,7 +87,7 @@ func (s *server) send(ctx context.Context, due []time.Time) error {
 }
 
 func (s *server) sendSome(ctx context.Context, next <-chan int) error {
-	c, err := newSender(s.socket, task.Spec{})
+	c, err := newSender(ctx, s.socket, task.Spec{})
 	if err != nil {
 		return err
 	}
