@@ -191,7 +191,7 @@ var layers = [][]string{
 	{"durable/daemon", "durable/stdioproxy", "durable/install"},
 	{"durable/ipc/localapi", "durable/ipc/client", "durable/ipc/logs", "durable/ipc/token"},
 	{"durable/ipc/socket"},
-	{"durable/ipc/task", "durable/ipc/atomicfile", "durable/ipc/polltest"},
+	{"durable/ipc/task", "durable/ipc/atomicfile", "durable/ipc/polltest", "durable/ipc/strictjson"},
 }
 
 func layerOf(path string) (layer int, tree string) {

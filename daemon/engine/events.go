@@ -66,7 +66,7 @@ func (h *hub) progress(ev task.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.streams {
-		if s.only == "" || s.only == ev.TaskID {
+		if (s.only.Task == "" || s.only.Task == ev.TaskID) && (s.only.Type == "" || s.only.Type == ev.Type) {
 			s.offer(ev)
 		}
 	}
@@ -79,7 +79,7 @@ const eventBatch = 256
 type stream struct {
 	e      *Engine
 	ctx    context.Context
-	only   task.ID // empty: all tasks
+	only   store.EventFilter
 	follow bool
 	lag    time.Duration
 	wake   chan struct{} // capacity 1
@@ -104,12 +104,12 @@ func (e *Engine) Events(ctx context.Context, q task.EventQuery) (task.EventStrea
 		return nil, err
 	}
 	s := &stream{
-		e: e, ctx: ctx, follow: q.Follow, lag: q.Lag, after: q.After, latest: map[task.ID]task.Event{},
+		e: e, ctx: ctx, only: store.EventFilter{Type: q.Type}, follow: q.Follow, lag: q.Lag, after: q.After, latest: map[task.ID]task.Event{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if q.Task != "" {
 		err := e.store.View(func(tx *store.Tx) (err error) {
-			s.only, err = tx.Resolve(q.Task)
+			s.only.Task, err = tx.Resolve(q.Task)
 			return err
 		})
 		if err != nil {
@@ -207,27 +207,22 @@ func (s *stream) Next() (task.Event, error) {
 	}
 }
 
-// read takes the next events from the journal, those of other tasks left out.
+// read takes the next events from the journal that are wanted.
 func (s *stream) read() error {
 	for {
-		var events []task.Event
-		err := s.e.store.View(func(tx *store.Tx) error {
-			var err error
-			events, err = tx.Events(s.after, eventBatch)
+		var next task.Cursor
+		err := s.e.store.View(func(tx *store.Tx) (err error) {
+			s.batch, next, err = tx.EventsOf(s.only, s.after, eventBatch)
 			return err
 		})
-		if err != nil || len(events) == 0 {
+		if err != nil || next == s.after {
 			return err
 		}
-		s.after = events[len(events)-1].Cursor
-		for _, ev := range events {
-			if s.only != "" && ev.TaskID != s.only {
-				continue
-			}
+		s.after = next
+		for _, ev := range s.batch {
 			if ev.Task != nil && ev.Task.Status != task.StatusRunning {
 				s.dropProgress(ev.TaskID, ev.Task.Attempt) // the ending carries the last report
 			}
-			s.batch = append(s.batch, ev)
 		}
 		if len(s.batch) > 0 {
 			return nil

@@ -101,6 +101,25 @@ func TestEventsOfOneTaskInOrder(t *testing.T) {
 	}
 }
 
+func TestEventsOfOneType(t *testing.T) {
+	h := newHouse(t, script{name: "k", run: func(_ context.Context, j *job.Context) (any, error) {
+		j.Progress(task.Progress{Done: 1})
+		return nil, j.Checkpoint(mark{1})
+	}}).up()
+	s, err := h.Events(t.Context(), task.EventQuery{Type: task.EventStatus, Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 3 {
+		done := h.wait(h.submit(task.Spec{Kind: "k"}).ID)
+		ev, err := s.Next()
+		if err != nil || ev.Type != task.EventStatus || ev.TaskID != done.ID || ev.Task.Status != task.StatusCompleted {
+			t.Errorf("got %+v, %v, want the end of task %d", ev, err, done.Number)
+		}
+	}
+}
+
 func TestProgressIsSeenAtOnceAndStoredWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reported, release := make(chan struct{}), make(chan struct{})

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"reflect"
 	"strings"
 
+	"durable/ipc/strictjson"
 	"durable/ipc/task"
 )
 
@@ -17,13 +17,7 @@ func Decode(raw json.RawMessage, v any, takes string) error {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = json.RawMessage("{}")
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
-	if err == nil && dec.Decode(new(any)) != io.EOF {
-		err = errors.New("more than one JSON value")
-	}
+	err := strictjson.Decode(raw, v)
 	if err == nil {
 		return nil
 	}

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"durable/ipc/task"
 )
@@ -20,7 +23,7 @@ const (
 // pages at its beginning are touched once a chunk and not once a transaction.
 const journalChunk = 1000
 
-// MaxEvents bounds what one call of [Tx.Events] returns.
+// MaxEvents bounds what one call of [Tx.Events] or [Tx.EventsOf] looks at.
 const MaxEvents = 10_000
 
 // journalTask appends an event that tells of rec.
@@ -69,17 +72,63 @@ func parseCursor(c task.Cursor) (epoch string, seq uint64, err error) {
 // cursor from before a restore, or one that is older than the journal, is a [task.OutOfRange] with the
 // detail "first": the cursor after which all that is left comes.
 func (tx *Tx) Events(after task.Cursor, max int) ([]task.Event, error) {
+	events, _, err := tx.EventsOf(EventFilter{}, after, max)
+	return events, err
+}
+
+// EventFilter says which events are wanted; those of its zero value are all.
+type EventFilter struct {
+	Task task.ID
+	Type task.EventType
+}
+
+// EventsOf is Events of those that f wants; the others are hardly looked at. max bounds how many are passed in all, and next is the
+// place of the last of them: after itself if there is nothing after it.
+func (tx *Tx) EventsOf(f EventFilter, after task.Cursor, max int) (events []task.Event, next task.Cursor, err error) {
 	seq, err := tx.after(after)
 	if err != nil {
-		return nil, err
+		return nil, after, err
 	}
-	max = min(max, MaxEvents)
-	var events []task.Event
+	only := appendID(nil, f.Task)
+	last := seq
 	c := tx.scan(rEvents)
-	for k, v := c.Seek(binary.BigEndian.AppendUint64(nil, seq+1)); k != nil && len(events) < max; k, v = c.Next() {
-		events = append(events, tx.event(k, v))
+	k, v := c.Seek(binary.BigEndian.AppendUint64(nil, seq+1))
+	for max = min(max, MaxEvents); k != nil && max > 0; max-- {
+		last = binary.BigEndian.Uint64(k)
+		if f == (EventFilter{}) || f.wants(v, only) {
+			events = append(events, tx.event(k, v))
+		}
+		k, v = c.Next()
 	}
-	return events, nil
+	if last == seq {
+		return nil, after, nil
+	}
+	return events, tx.cursor(last), nil
+}
+
+// wants looks at the first fields of an event only, and not at its checksum: one that is damaged may be passed over. only is
+// f.Task as it is written.
+func (f EventFilter) wants(sealed, only []byte) bool {
+	var typ, id []byte
+	for body := sealed[min(sealSize, len(sealed)):]; len(body) > 0 && id == nil; {
+		num, wire, n := protowire.ConsumeTag(body)
+		if n < 0 {
+			return false
+		}
+		var val value
+		m := val.consume(num, wire, body[n:])
+		if m < 0 {
+			return false
+		}
+		switch num {
+		case eventType:
+			typ = val.b
+		case eventTask:
+			id = val.b
+		}
+		body = body[n+m:]
+	}
+	return (f.Type == "" || string(f.Type) == string(typ)) && (f.Task == "" || bytes.Equal(id, only))
 }
 
 // event decodes one. A damaged one is shown as such: a gap must not look like silence.

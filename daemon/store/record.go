@@ -173,10 +173,16 @@ var summaryFields = newMessage(
 	text(10, func(s *task.Summary) *string { return &s.Error }),
 )
 
+// Fields of an event that [EventFilter] looks at.
+const (
+	eventType = 2
+	eventTask = 3
+)
+
 var eventFields = newMessage(
 	instant(1, func(e *task.Event) *time.Time { return &e.Time }),
-	text(2, func(e *task.Event) *task.EventType { return &e.Type }),
-	ident(3, func(e *task.Event) *task.ID { return &e.TaskID }),
+	text(eventType, func(e *task.Event) *task.EventType { return &e.Type }),
+	ident(eventTask, func(e *task.Event) *task.ID { return &e.TaskID }),
 	objectAt(4, summaryFields, func(e *task.Event) **task.Summary { return &e.Task }),
 	text(5, func(e *task.Event) *string { return &e.Message }),
 )

@@ -1,7 +1,6 @@
 package localapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 
+	"durable/ipc/strictjson"
 	"durable/ipc/task"
 )
 
@@ -32,7 +32,10 @@ func readJSON(r *http.Request, v any, optional bool) error {
 	if err := contentType(r); err != nil {
 		return err
 	}
-	return decodeJSON(body, v)
+	if err := strictjson.Decode(body, v); err != nil {
+		return badJSON(err)
+	}
+	return nil
 }
 
 // noBody refuses anything but nothing, or {}.
@@ -76,20 +79,6 @@ func contentType(r *http.Request) error {
 	}
 	return task.Errorf(task.InvalidArgument, "content type %.80q: want application/json", v[0]).
 		WithHint("with curl: --json instead of -d")
-}
-
-// decodeJSON reads exactly one value, and no field that v does not have: a misspelt "timeuot" must not
-// run without its limit.
-func decodeJSON(body []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return badJSON(err)
-	}
-	if rest := bytes.TrimLeft(body[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return task.Errorf(task.InvalidArgument, "request body: more follows the JSON value: %.20q", rest)
-	}
-	return nil
 }
 
 func badJSON(err error) error {

@@ -8,12 +8,10 @@
 package noop
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"durable/daemon/job"
@@ -75,12 +73,8 @@ func (Kind) Describe() task.KindInfo {
 // Prepare implements job.Kind.
 func (Kind) Prepare(_ context.Context, spec task.Spec) (job.Plan, error) {
 	var p Params
-	if len(spec.Params) > 0 {
-		dec := json.NewDecoder(bytes.NewReader(spec.Params))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&p); err != nil {
-			return job.Plan{}, task.Errorf(task.InvalidArgument, "params of noop: %s", strings.TrimPrefix(err.Error(), "json: "))
-		}
+	if err := job.Decode(spec.Params, &p, "noop takes duration, steps, checkpoint, fail, panic, witness and gate"); err != nil {
+		return job.Plan{}, err
 	}
 	switch d := time.Duration(p.Duration); {
 	case d < 0 || d > MaxDuration:

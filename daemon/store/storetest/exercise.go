@@ -39,6 +39,7 @@ func Exercise(t *testing.T, open Opener) {
 		"ListLabels":   testListLabels,
 		"Journal":      testJournal,
 		"JournalPrune": testJournalPrune,
+		"EventsOf":     testEventsOf,
 		"JournalAge":   testJournalAge,
 		"Rollback":     testRollback,
 		"Panic":        testPanic,

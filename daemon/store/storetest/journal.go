@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"durable/daemon/store"
 	"durable/ipc/task"
 )
@@ -64,6 +66,59 @@ func testJournal(t *testing.T, open Opener) {
 	} {
 		if _, err := b.events(task.Cursor(cursor), 10); !errors.Is(err, want) {
 			t.Errorf("cursor %s: %v, want %s", cursor, err, want)
+		}
+	}
+}
+
+// testEventsOf: what is left out is passed all the same, and counts.
+func testEventsOf(t *testing.T, open Opener) {
+	b := start(t, open, store.Options{})
+	tasks := []task.ID{"019a0000-0000-7000-8000-000000000001", "019a0000-0000-7000-8000-000000000002", "named", ""}
+	types := []task.EventType{task.EventSubmitted, task.EventStarted, task.EventStatus}
+	b.update(func(tx *store.Tx) error {
+		for i := range 120 {
+			ev := task.Event{TaskID: tasks[i%len(tasks)], Type: types[i%len(types)]}
+			if i%7 > 0 {
+				ev.Time = time.Unix(int64(i), 0)
+			}
+			if err := tx.Append(ev); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	all, err := b.events(task.CursorStart, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range append(tasks, "019a0000-0000-7000-8000-000000000009") {
+		for _, typ := range append(types, "", task.EventRemoved) {
+			var want, got []task.Event
+			for _, ev := range all {
+				if (id == "" || ev.TaskID == id) && (typ == "" || ev.Type == typ) {
+					want = append(want, ev)
+				}
+			}
+			steps := 0
+			for after := task.CursorStart; ; steps++ {
+				var some []task.Event
+				var next task.Cursor
+				err := b.View(func(tx *store.Tx) (err error) {
+					some, next, err = tx.EventsOf(store.EventFilter{Task: id, Type: typ}, after, 7)
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, some...)
+				if next == after {
+					break
+				}
+				after = next
+			}
+			if diff := cmp.Diff(want, got); diff != "" || steps != 18 { // 120 in sevens
+				t.Errorf("task %q, type %q, in %d steps:\n%s", id, typ, steps, diff)
+			}
 		}
 	}
 }
