@@ -50,6 +50,9 @@
 // model beside HTTP's), a router or a web framework (ServeMux has had methods and wildcards since Go
 // 1.22), WebSockets for events (NDJSON reads with curl and any JSON decoder).
 //
+// Answers are written by segmentio/encoding, which go-sdk has in the build anyway: byte for byte what encoding/json writes, as a
+// fuzz test holds, in 0.4 of its time. Requests are read by encoding/json (see strictjson), which bounds how deep a value may be nested.
+//
 // A web page must not reach a local daemon: a request with Origin or Referer, or for a foreign Host, is
 // refused. Who calls is what the kernel says of the connection's other end, never a header.
 package localapi

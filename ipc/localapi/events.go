@@ -2,10 +2,11 @@ package localapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/segmentio/encoding/json"
 
 	"durable/ipc/task"
 )

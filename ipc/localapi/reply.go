@@ -1,9 +1,10 @@
 package localapi
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/segmentio/encoding/json"
 
 	"durable/ipc/task"
 )
