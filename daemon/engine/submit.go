@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"durable/daemon/job"
@@ -56,33 +57,42 @@ func (e *Engine) orRepeated(o once, refusal error) (task.Task, error) {
 	return task.Task{}, refusal
 }
 
-// create commits a new task. Where a slot is free and nothing is to go before it, the same commit begins its first attempt: the
-// task answered is running then. extra, if set, runs in the same transaction after the record was made, and wants it as it was made.
+// spares are the records that create keeps of what it was given.
+var spares = sync.Pool{New: func() any { return new(store.Record) }}
+
+// create commits a new task, and leaves rec as it was committed. Where a slot is free and nothing is to go before it, the same
+// commit begins its first attempt: the task answered is running then. extra, if set, runs in the same transaction after the
+// record was made, and wants it as it was made.
 func (e *Engine) create(ctx context.Context, rec *store.Record, secrets []byte, once once, extra func(*store.Tx, *store.Record) error) (task.Task, error) {
-	var made store.Record
+	given := spares.Get().(*store.Record)
+	*given = *rec
+	defer func() {
+		*given = store.Record{}
+		spares.Put(given)
+	}()
 	var again bool
 	c := &claim{e: e, fresh: true}
 	defer c.abandon()
 	e.cfg.Hook("submit.before")
 	err := e.update(ctx, store.Admission, func(tx *store.Tx) (err error) {
 		c.void()
-		made = *rec // the closure may run again: start from a copy each time
-		if again, err = once.find(tx, &made); again || err != nil {
+		*rec = *given // the closure may run again
+		if again, err = once.find(tx, rec); again || err != nil {
 			return err
 		}
-		if err := once.keep(tx, &made); err != nil {
+		if err := once.keep(tx, rec); err != nil {
 			return err
 		}
-		if err := e.admit(tx, c, &made, extra == nil); err != nil {
+		if err := e.admit(tx, c, rec, extra == nil); err != nil {
 			return err
 		}
 		if len(secrets) > 0 {
-			if err := tx.PutSecrets(made.Task.ID, secrets); err != nil {
+			if err := tx.PutSecrets(rec.Task.ID, secrets); err != nil {
 				return err
 			}
 		}
 		if extra != nil {
-			return extra(tx, &made)
+			return extra(tx, rec)
 		}
 		return nil
 	})
@@ -91,7 +101,7 @@ func (e *Engine) create(ctx context.Context, rec *store.Record, secrets []byte, 
 		return task.Task{}, err
 	}
 	if again {
-		return e.live.overlay(made.Task), nil
+		return e.live.overlay(rec.Task), nil
 	}
 	e.cfg.Hook("submit.committed")
 	e.submitted.Add(1)
@@ -99,10 +109,10 @@ func (e *Engine) create(ctx context.Context, rec *store.Record, secrets []byte, 
 	case c.attempts != nil:
 		e.cfg.Hook("submit.begun")
 		c.start()
-	case made.Task.Phase != task.PhaseQueued || e.free() > 0: // otherwise who frees a slot wakes the scheduler
+	case rec.Task.Phase != task.PhaseQueued || e.free() > 0: // otherwise who frees a slot wakes the scheduler
 		e.poke()
 	}
-	return made.Task, nil
+	return rec.Task, nil
 }
 
 // admit stores a new record, and begins its first attempt where it may.

@@ -3,6 +3,7 @@ package localapi
 import (
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/segmentio/encoding/json"
 
@@ -32,18 +33,29 @@ func replyNothing(w http.ResponseWriter, err error) error {
 	return nil
 }
 
+// buffers are what answers are encoded into; those of at most largestKept bytes are used again.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const largestKept = 64 << 10
+
 // writeJSON encodes before it writes, so that an encoding error is still an answer. A client that has
 // gone is no error of ours.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	b, err := json.Marshal(v)
+	buf := buffers.Get().(*[]byte)
+	b, err := json.Append((*buf)[:0], v, json.EscapeHTML|json.SortMapKeys)
 	if err != nil {
 		return task.Errorf(task.Internal, "encode the answer: %w", err)
+	}
+	b = append(b, '\n')
+	if cap(b) <= largestKept {
+		*buf = b
+		defer buffers.Put(buf)
 	}
 	w.Header()["Content-Type"] = jsonType
 	if status != http.StatusOK {
 		w.WriteHeader(status)
 	}
-	w.Write(append(b, '\n'))
+	w.Write(b)
 	return nil
 }
 
