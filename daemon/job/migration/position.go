@@ -28,11 +28,7 @@ const positionSchema = `create table if not exists ` + positionTable + ` (
 // claim makes the position this attempt's own and returns it; nil: there is none. IDs of later tasks
 // are larger, so that a late attempt never takes it back from one that came after.
 func (o owner) claim(ctx context.Context, db *database) (*state, error) {
-	t, err := db.table(ctx, positionTable)
-	if err != nil || t == nil {
-		return nil, err
-	}
-	text, err := db.text(ctx, "select state from "+positionTable+" where root_id = ?", string(o.root))
+	text, err := o.find(ctx, db)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -46,7 +42,7 @@ func (o owner) claim(ctx context.Context, db *database) (*state, error) {
 		return nil, o.fenced(db)
 	}
 	// Read again: what the earlier owner committed between the two statements counts.
-	if text, err = db.text(ctx, "select state from "+positionTable+" where root_id = ?", string(o.root)); err != nil {
+	if text, err = o.text(ctx, db); err != nil {
 		return nil, err
 	}
 	st := new(state)
@@ -54,6 +50,33 @@ func (o owner) claim(ctx context.Context, db *database) (*state, error) {
 		return nil, fmt.Errorf("position in %s: %w", db.path, err)
 	}
 	return st, nil
+}
+
+// find returns the position as it is written, empty if there is none. The table may be that of others, the last of whom removes it
+// just now: hence one transaction for both looks. With a position of one's own in it, it stays.
+func (o owner) find(ctx context.Context, db *database) (text string, err error) {
+	if _, err := db.exec(ctx, "begin"); err != nil {
+		return "", err
+	}
+	defer func() {
+		if _, e := db.exec(context.WithoutCancel(ctx), "rollback"); err == nil {
+			err = e
+		}
+	}()
+	if there, err := positionsIn(ctx, db); err != nil || !there {
+		return "", err
+	}
+	return o.text(ctx, db)
+}
+
+func (o owner) text(ctx context.Context, db *database) (string, error) {
+	return db.text(ctx, "select state from "+positionTable+" where root_id = ?", string(o.root))
+}
+
+// positionsIn reports whether there are positions. Others may make the table, or remove it, at any time.
+func positionsIn(ctx context.Context, db *database) (bool, error) {
+	t, err := db.table(ctx, positionTable)
+	return t != nil, err
 }
 
 // insert makes st the first position.
@@ -85,7 +108,7 @@ func (o owner) update(ctx context.Context, db *database, st *state) error {
 		return o.fenced(db)
 	}
 	if err != nil {
-		if t, e := db.table(ctx, positionTable); e == nil && t == nil {
+		if there, e := positionsIn(ctx, db); e == nil && !there {
 			return o.fenced(db) // another attempt has finished and was cleaned up after
 		}
 	}
@@ -98,14 +121,16 @@ func (o owner) fenced(db *database) error {
 
 // removePosition forgets the position of a line of tasks, and the table with the last of them.
 func removePosition(ctx context.Context, db *database, root task.ID) error {
-	t, err := db.table(ctx, positionTable)
-	if err != nil || t == nil {
+	if there, err := positionsIn(ctx, db); err != nil || !there {
 		return err
 	}
 	if _, err := db.exec(ctx, "begin immediate"); err != nil {
 		return err
 	}
-	err = func() error {
+	err := func() error {
+		if there, err := positionsIn(ctx, db); err != nil || !there { // somebody else was faster
+			return err
+		}
 		if _, err := db.exec(ctx, "delete from "+positionTable+" where root_id = ?", string(root)); err != nil {
 			return err
 		}

@@ -27,6 +27,14 @@ func (o pgPosition) claim(ctx context.Context) (*state, error) {
 	if there, err := o.there(ctx); err != nil || !there {
 		return nil, err
 	}
+	st, err := o.take(ctx)
+	if undefinedTable(err) { // since then: that of others, the last of whom has ended
+		return nil, nil
+	}
+	return st, err
+}
+
+func (o pgPosition) take(ctx context.Context) (*state, error) {
 	row, err := o.conn.one(ctx, "update "+o.sql()+` set task_id = $2, attempt = $3::bigint
 		where root_id = $1 and (task_id < $2 or task_id = $2 and attempt <= $3::bigint) returning state`,
 		string(o.root), string(o.task), strconv.Itoa(o.attempt))
