@@ -66,7 +66,7 @@ func (h *hub) progress(ev task.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.streams {
-		if (s.only.Task == "" || s.only.Task == ev.TaskID) && (s.only.Type == "" || s.only.Type == ev.Type) {
+		if (s.only.Task == "" || s.only.Task == ev.TaskID) && s.only.Type == "" {
 			s.offer(ev)
 		}
 	}
@@ -210,16 +210,17 @@ func (s *stream) Next() (task.Event, error) {
 // read takes the next events from the journal that are wanted.
 func (s *stream) read() error {
 	for {
+		var events []task.Event
 		var next task.Cursor
 		err := s.e.store.View(func(tx *store.Tx) (err error) {
-			s.batch, next, err = tx.EventsOf(s.only, s.after, eventBatch)
+			events, next, err = tx.EventsOf(s.only, s.after, eventBatch)
 			return err
 		})
 		if err != nil || next == s.after {
 			return err
 		}
-		s.after = next
-		for _, ev := range s.batch {
+		s.after, s.batch = next, events
+		for _, ev := range events {
 			if ev.Task != nil && ev.Task.Status != task.StatusRunning {
 				s.dropProgress(ev.TaskID, ev.Task.Attempt) // the ending carries the last report
 			}

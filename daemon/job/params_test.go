@@ -39,7 +39,7 @@ func TestDecode(t *testing.T) {
 		`{"env":[]}`:     "env: a JSON array, want an object of strings",
 		`{"cwd":1}`:      "cwd: a JSON number, want a string", // of an embedded struct, whose name is nobody's concern
 		`{"colour":1}`:   `unknown parameter "colour"`,
-		`{"count":1} {}`: "parameters: more follows the JSON value",
+		`{"count":1} {}`: `parameters: more follows the JSON value: " {}"`,
 		`{"count":`:      "parameters: unexpected EOF",
 		`[]`:             "parameters: cannot unmarshal array into Go value of type job_test.parameters",
 	} {

@@ -109,7 +109,7 @@ func (n *Notifier) Run(ctx context.Context) {
 
 // heard returns what is to be said of an event. The task is only read when it can have taken long enough.
 func (n *Notifier) heard(ctx context.Context, ev task.Event) (Note, bool) {
-	if ev.Task == nil || !ev.Task.Status.Terminal() {
+	if ev.Type != task.EventStatus || ev.Task == nil || !ev.Task.Status.Terminal() {
 		return Note{}, false
 	}
 	after, ok := n.o.After()

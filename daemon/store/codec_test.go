@@ -106,7 +106,6 @@ func TestCodecZero(t *testing.T) {
 	}
 }
 
-// TestIndexedFields: what a change reads of the record that it replaces is all that the indexes need.
 // TestCodecMessageLengths: a message within another is written in place, at any length as protowire would.
 func TestCodecMessageLengths(t *testing.T) {
 	for _, n := range []int{0, 1, 124, 125, 126, 127, 128, 16_379, 16_380, 16_384, 16_385, 1 << 20} {
@@ -132,7 +131,7 @@ func TestCodecMessageLengths(t *testing.T) {
 
 // TestValuesOfATransaction: they lie in one piece of memory, and none may write over another.
 func TestValuesOfATransaction(t *testing.T) {
-	tx := &Tx{}
+	tx := &Tx{scratch: new(scratch)}
 	want := map[string]string{}
 	got := map[string][]byte{}
 	for i := range 200 {
@@ -156,6 +155,7 @@ func TestValuesOfATransaction(t *testing.T) {
 	}
 }
 
+// TestIndexedFields: what a change reads of the record that it replaces is all that the indexes need.
 func TestIndexedFields(t *testing.T) {
 	var full, part stored
 	n := 0

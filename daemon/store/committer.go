@@ -184,7 +184,7 @@ func (s *Store) begin() (*Tx, error) {
 	}
 	st := s.st
 	st.Clean = false
-	return &Tx{s: s, b: b, id: int64(b.ID()), now: s.o.Now(), st: &st}, nil
+	return &Tx{s: s, b: b, id: int64(b.ID()), now: s.o.Now(), st: &st, scratch: new(scratch)}, nil
 }
 
 // abandon rolls back. bbolt may panic on a broken file, and then keeps its locks.

@@ -132,10 +132,10 @@ func (tx *Tx) reindex(id uuid.UUID, old, cur *stored) error {
 	for _, x := range indexes {
 		var from, to []byte
 		if old != nil {
-			from = x.key(tx.fromBuf[:0], id, old)
+			from = x.key(tx.from[:0], id, old)
 		}
 		if cur != nil {
-			to = x.key(tx.intoBuf[:0], id, cur)
+			to = x.key(tx.into[:0], id, cur)
 		}
 		if string(from) == string(to) {
 			continue

@@ -76,7 +76,8 @@ func (tx *Tx) Events(after task.Cursor, max int) ([]task.Event, error) {
 	return events, err
 }
 
-// EventFilter says which events are wanted; those of its zero value are all.
+// EventFilter says which events are wanted; those of its zero value are all. A wanted one that cannot be read is shown as such, without
+// its task.
 type EventFilter struct {
 	Task task.ID
 	Type task.EventType

@@ -26,10 +26,7 @@ type Tx struct {
 	keyBuf []byte
 	seeker *bbolt.Cursor // of get; nil until needed
 
-	// What the writes of a transaction use one after the other; it is much of a submit's garbage otherwise.
-	values           []byte // see encode
-	cur              stored // see store
-	fromBuf, intoBuf [96]byte
+	*scratch // nil in a view
 
 	id     int64 // bbolt's number of the transaction
 	broken error // the file is: the transaction cannot go on
@@ -73,27 +70,6 @@ func (tx *Tx) put(r region, key, value []byte) error {
 		return fmt.Errorf("put in %s: %w", r, err)
 	}
 	return nil
-}
-
-// valuesChunk is the room for values that is allocated at once, and valueRoom what must be left of it for one more; a longer value
-// is moved out by append.
-const (
-	valuesChunk = 8 << 10
-	valueRoom   = 512
-)
-
-// encode returns v in its sealed form. It lies beside the transaction's other values, since bbolt wants them to stay until the commit.
-func encode[T any](tx *Tx, key []byte, m message[T], v *T) []byte {
-	if cap(tx.values)-len(tx.values) < valueRoom {
-		size := valuesChunk
-		if tx.values == nil {
-			size = 2 * valueRoom // enough for a submit
-		}
-		tx.values = make([]byte, 0, size)
-	}
-	start := len(tx.values)
-	tx.values = m.append(append(tx.values, make([]byte, sealSize)...), v)
-	return seal(key, tx.values[start:len(tx.values):len(tx.values)])
 }
 
 func (tx *Tx) delete(r region, key []byte) error {

@@ -17,6 +17,9 @@ import (
 // Events opens an event stream. One that follows outlives the daemon: it goes on from its last cursor.
 // Its ctx governs the stream as long as it is open.
 func (c *Client) Events(ctx context.Context, q task.EventQuery) (task.EventStream, error) {
+	if q.Type != "" {
+		return nil, task.Errorf(task.Unimplemented, "events of type %s alone: the daemon sends a client all of them", q.Type)
+	}
 	if q.Task != "" {
 		ref, err := c.pin(ctx, q.Task)
 		if err != nil {

@@ -323,3 +323,12 @@ func TestEveryCodeCrossesTheSocket(t *testing.T) {
 		t.Errorf("a foreign error: %v, want internal", err)
 	}
 }
+
+// TestEventsOfAType: what the daemon would not heed is refused, so that nobody takes all events for those of one type.
+func TestEventsOfAType(t *testing.T) {
+	c := client.New(client.Options{Socket: "nowhere"})
+	defer c.Close()
+	if s, err := c.Events(t.Context(), task.EventQuery{Type: task.EventStatus}); !errors.Is(err, task.Unimplemented) {
+		t.Errorf("got %v, %v", s, err)
+	}
+}

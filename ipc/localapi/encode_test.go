@@ -3,8 +3,12 @@ package localapi
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +97,57 @@ func (s *seed) next() byte {
 func (s *seed) text() string {
 	from := int(s.next()) % (len(s.b) + 1)
 	return string(s.b[from:min(len(s.b), from+int(s.next()%40))])
+}
+
+// TestAnswerTypes have nothing that the two encoders write differently.
+func TestAnswerTypes(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	var look func(typ reflect.Type, path string)
+	look = func(typ reflect.Type, path string) {
+		if seen[typ] {
+			return
+		}
+		seen[typ] = true
+		switch {
+		case typ == reflect.TypeFor[time.Duration]():
+			t.Errorf("%s is a time.Duration: use task.Duration", path)
+		case typ == reflect.TypeFor[time.Time]():
+		case typ.Kind() == reflect.Struct:
+			for i := range typ.NumField() {
+				if f := typ.Field(i); strings.Contains(f.Tag.Get("json"), "omitzero") {
+					t.Errorf("%s.%s: omitzero is not heeded", path, f.Name)
+				} else if f.IsExported() {
+					look(f.Type, path+"."+f.Name)
+				}
+			}
+		case typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice || typ.Kind() == reflect.Map:
+			look(typ.Elem(), path)
+		}
+	}
+	for _, a := range answers {
+		look(reflect.TypeOf(a), reflect.TypeOf(a).Name())
+	}
+	if len(seen) < 50 {
+		t.Errorf("only %d types were looked at", len(seen))
+	}
+}
+
+// gone is a client that has left.
+type gone struct{ http.ResponseWriter }
+
+func (gone) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+func (gone) FlushError() error         { return nil }
+
+// TestClientOfEventsIsGone: the stream ends at the first event that cannot be written, and its last line tells of it.
+func TestClientOfEventsIsGone(t *testing.T) {
+	for _, n := range []next{{event: task.Event{Type: task.EventDaemon}}, {err: errors.New("broken")}} {
+		events := make(chan next, 2)
+		events <- n
+		events <- next{err: io.EOF}
+		if err := writeEvents(gone{}, events); !errors.Is(err, io.ErrClosedPipe) || len(events) != 1 {
+			t.Errorf("%+v: %v, and %d left", n, err, len(events))
+		}
+	}
 }
 
 // FuzzAnswers: what a client reads does not depend on whose encoder wrote it.

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/segmentio/encoding/json"
-
 	"durable/ipc/task"
 )
 
@@ -75,16 +73,22 @@ func read(ctx context.Context, stream task.EventStream) (<-chan next, func()) {
 // returns an error only where the stream cannot say itself how it ended.
 func writeEvents(w http.ResponseWriter, events <-chan next) error {
 	out := http.NewResponseController(w)
-	enc := json.NewEncoder(w)
+	var line []byte
+	write := func(v any) (err error) {
+		if line, err = encode(line[:0], v); err == nil {
+			_, err = w.Write(line)
+		}
+		return err
+	}
 	for {
 		n, ok, err := take(out, events)
 		switch {
 		case err != nil || !ok || errors.Is(n.err, io.EOF):
 			return nil // the end, or the client has gone
 		case n.err != nil:
-			return enc.Encode(task.Envelope{Error: task.AsError(n.err)})
+			return write(task.Envelope{Error: task.AsError(n.err)})
 		}
-		if err := enc.Encode(n.event); err != nil {
+		if err := write(n.event); err != nil {
 			return err
 		}
 	}

@@ -42,11 +42,10 @@ const largestKept = 64 << 10
 // gone is no error of ours.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	buf := buffers.Get().(*[]byte)
-	b, err := json.Append((*buf)[:0], v, json.EscapeHTML|json.SortMapKeys)
+	b, err := encode((*buf)[:0], v)
 	if err != nil {
 		return task.Errorf(task.Internal, "encode the answer: %w", err)
 	}
-	b = append(b, '\n')
 	if cap(b) <= largestKept {
 		*buf = b
 		defer buffers.Put(buf)
@@ -57,6 +56,12 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	}
 	w.Write(b)
 	return nil
+}
+
+// encode appends v to b as encoding/json's Encoder would write it, line break included.
+func encode(b []byte, v any) ([]byte, error) {
+	b, err := json.Append(b, v, json.EscapeHTML|json.SortMapKeys)
+	return append(b, '\n'), err
 }
 
 // fail answers with err, or breaks the connection where the answer has begun: what came so far must

@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -36,7 +37,7 @@ var decoders = sync.Pool{New: func() any {
 }}
 
 // Decode reads the one value of b into v; a number becomes a json.Number where v does not say what it is. Errors are those of
-// json.Decoder, their offsets into b, io.EOF if b is empty, and [ErrMore]. v keeps nothing of b.
+// json.Decoder, their offsets into b, io.EOF if b is empty, and one that wraps [ErrMore]. v keeps nothing of b.
 func Decode(b []byte, v any) error {
 	d := decoders.Get().(*decoder)
 	d.in.Reset(b)
@@ -53,7 +54,7 @@ func Decode(b []byte, v any) error {
 		decoders.Put(d)
 	}
 	if len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
-		return ErrMore
+		return fmt.Errorf("%w: %.20q", ErrMore, rest)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -29,7 +30,7 @@ func fresh(b []byte, v any) error {
 		return err
 	}
 	if len(bytes.TrimLeft(b[dec.InputOffset():], " \t\r\n")) > 0 {
-		return strictjson.ErrMore
+		return fmt.Errorf("%w: %.20q", strictjson.ErrMore, b[dec.InputOffset():])
 	}
 	return nil
 }

@@ -83,7 +83,8 @@ type EventQuery struct {
 	Task Ref
 	// Follow: go on with what happens from now on; otherwise end with the journal.
 	Follow bool
-	// Type, if set, leaves only the events of that type: for those within the daemon. Clients have none.
+	// Type, if set, leaves only the events of that type, which is not progress: for those within the daemon. A client's is an
+	// [Unimplemented].
 	Type EventType
 	// Lag is how long events may be held back so that several come together: for those within the daemon who are in no hurry, and
 	// must not take the processor from a commit. Clients have none.

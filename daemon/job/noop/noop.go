@@ -82,7 +82,8 @@ func (Kind) Prepare(_ context.Context, spec task.Spec) (job.Plan, error) {
 	case p.Steps < 0 || p.Steps > MaxSteps:
 		return job.Plan{}, task.Errorf(task.InvalidArgument, "params of noop: steps: %d, want 0 to %d", p.Steps, MaxSteps)
 	}
-	return job.Plan{Title: "noop", Params: spec.Params}, nil // there are no defaults to be written down
+	params, err := json.Marshal(p)
+	return job.Plan{Title: "noop", Params: params}, err
 }
 
 type position struct {

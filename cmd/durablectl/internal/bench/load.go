@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -60,7 +59,12 @@ func (s *sender) close() {
 }
 
 // submit returns when the server has acknowledged.
-func (s *sender) submit(ctx context.Context) error {
+func (s *sender) submit(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil && ctx.Err() != nil { // the connection was closed for that
+			err = context.Cause(ctx)
+		}
+	}()
 	key, err := uuid.NewV7()
 	if err != nil {
 		return err
@@ -71,7 +75,10 @@ func (s *sender) submit(ctx context.Context) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(task.HeaderKey, key.String())
-	if err := errors.Join(req.Write(s.out), s.out.Flush()); err != nil {
+	if err = req.Write(s.out); err == nil {
+		err = s.out.Flush()
+	}
+	if err != nil {
 		return err
 	}
 	resp, err := http.ReadResponse(s.in, req)
