@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"runtime"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sync/errgroup"
 )
 
 // The layout of bbolt's pages: a head of 16 bytes (number, flags, count of elements, pages that it goes on for), then as many elements of
@@ -68,7 +70,8 @@ func (c *branches) visit(id uint64, depth int) error {
 // elements checks those of one branch, and what they lead to.
 func (c *branches) elements(id uint64, page []byte, n, depth int) error {
 	var prev []byte
-	for i := range n {
+	children := make([]uint64, n)
+	for i := range children {
 		element := page[pageHead+i*branchElement:]
 		at, size := uint64(binary.NativeEndian.Uint32(element)), uint64(binary.NativeEndian.Uint32(element[4:]))
 		if at+size > uint64(len(element)) {
@@ -79,11 +82,27 @@ func (c *branches) elements(id uint64, page []byte, n, depth int) error {
 			return fmt.Errorf("%w: page %d: keys are out of order", errDamaged, id)
 		}
 		prev = key
-		if err := c.visit(binary.NativeEndian.Uint64(element[8:]), depth+1); err != nil {
-			return err
-		}
+		children[i] = binary.NativeEndian.Uint64(element[8:])
 	}
-	return nil
+	return c.visitAll(children, depth+1)
+}
+
+// visitAll visits the children of one branch; those of a root beside each other, since there is a read for every page of the file.
+func (c *branches) visitAll(ids []uint64, depth int) error {
+	if depth > 1 {
+		for _, id := range ids {
+			if err := c.visit(id, depth); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, id := range ids {
+		group.Go(func() error { return contain(func() error { return c.visit(id, depth) }) })
+	}
+	return group.Wait()
 }
 
 func (c *branches) read(id uint64, b []byte) error {
