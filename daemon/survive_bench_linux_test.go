@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,11 +130,18 @@ func BenchmarkCommandExit(b *testing.B) {
 			}
 			answered := make(chan time.Time, 1)
 			awaitTask(b, c, made.ID, func(t task.Task) bool { return t.Phase == task.PhaseRunning })
+			asked := make(chan httptrace.WroteRequestInfo, 1)
+			ctx := httptrace.WithClientTrace(b.Context(), &httptrace.ClientTrace{
+				WroteRequest: func(i httptrace.WroteRequestInfo) { asked <- i },
+			})
 			go func() {
-				_, _ = c.Wait(b.Context(), made.ID.Ref(), patience)
+				_, _ = c.Wait(ctx, made.ID.Ref(), patience)
 				answered <- time.Now()
 			}()
-			time.Sleep(20 * time.Millisecond) // until it waits
+			<-asked
+			if _, err := c.Get(b.Context(), made.ID.Ref()); err != nil { // the daemon has had the time to take that one up, too
+				b.Fatal(err)
+			}
 			began := time.Now()
 			_ = end.Close()
 			times[i] = (<-answered).Sub(began)

@@ -3,8 +3,8 @@
 package command_test
 
 import (
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +23,12 @@ import (
 // progressOf runs a command to its success and returns what it reported on the way.
 func progressOf(t *testing.T, params map[string]any) []task.Progress {
 	t.Helper()
-	s := newReal(t, params)
+	return reportsOf(t, newReal(t, params))
+}
+
+// reportsOf is progressOf of a command that is prepared.
+func reportsOf(t *testing.T, s *stage) []task.Progress {
+	t.Helper()
 	if _, err := s.run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s%s", err, s.output("stdout"), s.output("stderr"))
 	}
@@ -81,27 +86,31 @@ func TestCIRsync(t *testing.T) {
 	whole(t, reports, 9, "files")
 }
 
+// TestCICurl: curl shows its meter once a second, and its --limit-rate is a rough one. So the server waits for the report of what it has
+// sent before it sends more.
 func TestCICurl(t *testing.T) {
-	const size = 24 << 20
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(size))
-		for range 24 { // over 3.6 s at least: curl shows its meter once a second, and keeps to its own --limit-rate only roughly
-			_, _ = w.Write(make([]byte, size/24))
-			_ = http.NewResponseController(w).Flush()
-			time.Sleep(150 * time.Millisecond)
-		}
-	})}
-	go func() { _ = server.Serve(listener) }()
-	defer server.Close()
-	url := "http://" + listener.Addr().String() + "/"
 	for _, meter := range []string{"--no-silent", "--progress-bar"} {
 		t.Run(meter, func(t *testing.T) {
-			whole(t, progressOf(t, map[string]any{
-				"command": []string{"curl", meter, "-o", "/dev/null", url}}), 100, "%")
+			const pieces, size = 4, 24 << 20
+			reported := make(chan int64, 1000)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Length", strconv.Itoa(size))
+				for i := range int64(pieces) {
+					_, _ = w.Write(make([]byte, size/pieces))
+					_ = http.NewResponseController(w).Flush()
+					for seen := int64(0); i < pieces-1 && seen < 100*(i+1)/pieces; {
+						select {
+						case seen = <-reported:
+						case <-r.Context().Done():
+							return
+						}
+					}
+				}
+			}))
+			defer server.Close()
+			s := newReal(t, map[string]any{"command": []string{"curl", meter, "--max-time", "120", "-o", "/dev/null", server.URL}})
+			s.host.Reported = func(p task.Progress) { reported <- p.Done }
+			whole(t, reportsOf(t, s), 100, "%")
 		})
 	}
 }

@@ -33,6 +33,8 @@ var ErrKilled = errors.New("killed by the test")
 type Host struct {
 	// Before runs before a checkpoint is kept, After when it is: an error kills the attempt there.
 	Before, After func(n int, data []byte) error
+	// Reported, if set, is called with each progress report, and must not call the Host.
+	Reported func(task.Progress)
 
 	mu       sync.Mutex
 	dir      string
@@ -113,6 +115,9 @@ func (h *Host) Progress(p task.Progress) {
 	defer h.mu.Unlock()
 	if !h.dead {
 		h.progress = append(h.progress, p)
+		if h.Reported != nil {
+			h.Reported(p)
+		}
 	}
 }
 

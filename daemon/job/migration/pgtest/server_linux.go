@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sys/unix"
 )
 
 // Password is that of the user postgres over loopback.
@@ -263,16 +264,25 @@ func (s *Server) Kill() {
 	if cmd.Process == nil {
 		return
 	}
-	children := childrenOf(cmd.Process.Pid)
+	var children []int // each as a descriptor, which tells of its end
+	for _, pid := range childrenOf(cmd.Process.Pid) {
+		if fd, err := unix.PidfdOpen(pid, 0); err == nil { // else it is gone
+			children = append(children, fd)
+		}
+	}
 	_ = cmd.Process.Kill() // it may be gone already
-	for _, pid := range children {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	for _, fd := range children {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 	}
 	<-gone
-	for _, pid := range children {
-		for end := time.Now().Add(patience); isPostgresProcess(pid, s.data()) && time.Now().Before(end); {
-			time.Sleep(5 * time.Millisecond)
+	for _, fd := range children {
+		end := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		for {
+			if _, err := unix.Poll(end, int(patience.Milliseconds())); !errors.Is(err, unix.EINTR) {
+				break
+			}
 		}
+		_ = unix.Close(fd)
 	}
 }
 
@@ -294,12 +304,6 @@ func childrenOf(pid int) []int {
 		}
 	}
 	return children
-}
-
-// isPostgresProcess reports whether pid still works in the data folder: a number may have been given to another.
-func isPostgresProcess(pid int, data string) bool {
-	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	return err == nil && cwd == data
 }
 
 // KillBackend ends one session's process by SIGKILL; the server then restarts all of them by itself.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"durable/ipc/polltest"
 )
 
 // patience bounds the wait for what must end; only a hanging test meets it.
@@ -82,16 +84,12 @@ func mounts() (dirs []string) {
 func remove(t testing.TB, dir string) {
 	t.Helper()
 	_ = os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0)
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		err := rmdir(dir)
-		if err == nil {
-			return
+	polltest.Until(t, patience, func() error {
+		if err := rmdir(dir); err != nil {
+			return fmt.Errorf("remove the control group: %w", err)
 		}
-		if time.Now().After(deadline) {
-			t.Errorf("remove the control group: %v", err)
-			return
-		}
-	}
+		return nil
+	})
 }
 
 func rmdir(dir string) error {
