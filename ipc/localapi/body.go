@@ -27,13 +27,13 @@ func readJSON(r *http.Request, v any, optional bool) error {
 		if optional {
 			return nil
 		}
-		return task.Errorf(task.InvalidArgument, "request body: empty, want JSON")
+		return task.Errorf(task.InvalidArgument, "request body: empty, want JSON").WithHint("%s", fieldsOf(v))
 	}
 	if err := contentType(r); err != nil {
 		return err
 	}
 	if err := strictjson.Decode(body, v); err != nil {
-		return badJSON(err)
+		return badJSON(err, v)
 	}
 	return nil
 }
@@ -81,7 +81,8 @@ func contentType(r *http.Request) error {
 		WithHint("with curl: --json instead of -d")
 }
 
-func badJSON(err error) error {
+// badJSON says what is wrong with a body that was to be read into v.
+func badJSON(err error, v any) error {
 	var (
 		own    *task.Error
 		typed  *json.UnmarshalTypeError
@@ -97,11 +98,29 @@ func badJSON(err error) error {
 		}
 		return task.Errorf(task.InvalidArgument, "%s: a %s, want %s", field, typed.Value, jsonName(typed.Type))
 	case errors.As(err, &syntax):
-		return task.Errorf(task.InvalidArgument, "request body: not JSON: %w, at byte %d", err, syntax.Offset)
+		return task.Errorf(task.InvalidArgument, "request body: not JSON: %w, at byte %d", err, syntax.Offset).WithHint(oneValue)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return task.Errorf(task.InvalidArgument, "request body: not JSON: it breaks off")
+		return task.Errorf(task.InvalidArgument, "request body: not JSON: it breaks off").WithHint(oneValue)
+	case errors.Is(err, strictjson.ErrMore):
+		return task.Errorf(task.InvalidArgument, "request body: %w", err).WithHint(oneValue)
 	}
-	return task.Errorf(task.InvalidArgument, "request body: %s", strings.TrimPrefix(err.Error(), "json: "))
+	return task.Errorf(task.InvalidArgument, "request body: %s", strings.TrimPrefix(err.Error(), "json: ")).WithHint("%s", fieldsOf(v))
+}
+
+const oneValue = "send one JSON object; in a shell, put single quotes around it"
+
+// fieldsOf says which fields a body may have that is read into v.
+func fieldsOf(v any) string {
+	var names []string
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "this route wants no body"
+	}
+	return "the fields are " + strings.Join(names, ", ")
 }
 
 // jsonName says what a Go type is in JSON.

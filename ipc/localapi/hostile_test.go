@@ -27,6 +27,25 @@ func header(name, value string) func(*http.Request) {
 
 func host(h string) func(*http.Request) { return func(r *http.Request) { r.Host = h } }
 
+// TestHints: whoever writes requests by hand learns what to write instead.
+func TestHints(t *testing.T) {
+	a := serve(t, &counting{}, localapi.Options{})
+	for _, tt := range []struct{ method, target, body, hint string }{
+		{"POST", "/v1/tasks", `{"kind":"noop","timeuot":"2h"}`, "the fields are kind, title, params"},
+		{"POST", "/v1/tasks", ``, "the fields are kind, title, params"},
+		{"POST", "/v1/tasks", `{"kind":`, "single quotes"},
+		{"POST", "/v1/tasks", `kind=noop`, "single quotes"},
+		{"POST", "/v1/tasks", goodSpec + goodSpec, "one JSON object"},
+		{"POST", "/v1/admin/reload", `{"force":true}`, "no body"},
+		{"GET", "/v1/tasks?state=failed", "", "this route takes status, label, kind"},
+	} {
+		got := a.do(tt.method, tt.target, tt.body, nil)
+		if got.err == nil || !strings.Contains(got.err.Hint, tt.hint) {
+			t.Errorf("%s %s %s: %s, want the hint %q", tt.method, tt.target, tt.body, got.body, tt.hint)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	tests := []struct {
 		name, method, target, body string

@@ -35,12 +35,19 @@ func parseQuery(raw string, names ...string) *query {
 		switch {
 		case slices.Contains(names, name+"*"):
 		case !slices.Contains(names, name):
-			q.fail("query: unknown parameter %.40q", name)
+			q.unknown(name, names)
 		case len(vs) > 1:
 			q.fail("%s: given %d times", name, len(vs))
 		}
 	}
 	return q
+}
+
+func (q *query) unknown(name string, names []string) {
+	if q.err == nil {
+		q.err = task.Errorf(task.InvalidArgument, "query: unknown parameter %.40q", name).
+			WithHint("this route takes %s", strings.ReplaceAll(strings.Join(names, ", "), "*", ""))
+	}
 }
 
 func (q *query) fail(format string, args ...any) {
