@@ -3,11 +3,10 @@
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport, getDefaultEnvironment } from '@modelcontextprotocol/client/stdio';
 
-import { Checks, Home, LARGE, MCP, NOBODY, STATUSES, TEMPLATES, TOOLS, checkReports, read, start } from './harness.mjs';
+import { Checks, Home, LARGE, MCP, NOBODY, PACED, STATUSES, TEMPLATES, TOOLS, WAITED, checkReports, read, start } from './harness.mjs';
 
 const checks = new Checks('TypeScript client 2.4.0');
 const home = new Home('t2');
-const WAITED = 400_000;
 
 async function connect(mode) {
   const transport = new StdioClientTransport({ command: MCP, env: { ...getDefaultEnvironment(), ...home.env }, stderr: 'inherit' });
@@ -38,7 +37,7 @@ async function lists({ client, sent, mode }) {
 
 async function migrate({ client, mode, updates, logs }) {
   const out = home.path(`${mode}.db`);
-  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: out, record_count: WAITED, batch_size: 1000 });
+  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: out, ...PACED });
   if (mode === 'auto') checks.equal('listen', (await client.listen({ resourceSubscriptions: [uri] })).honoredFilter, { resourceSubscriptions: [uri] });
   else await client.subscribeResource({ uri });
   const reports = [];
@@ -72,7 +71,7 @@ async function tools({ client, mode }, uri, id) {
   const list = await call('list_tasks');
   checks.equal('list_tasks', [list.structuredContent.total, list.structuredContent.tasks[0].task_id], [tasks, id]);
   const output = await call('get_task_output', { task_id: id });
-  checks.true('get_task_output', output.content.some((c) => c.text?.includes('verified 400,000 records')), output);
+  checks.true('get_task_output', output.content.some((c) => c.text?.includes('verified 200,000 records')), output);
   const ended = await call('cancel_task', { task_id: id });
   checks.equal('cancel an ended task', [ended.isError, ended.content[0].text], [true, `Task ${id} not found or cannot be cancelled`]);
 

@@ -13,13 +13,9 @@ from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
 from harness import (
-    ALLOW, LARGE, MCP, NOBODY, RESULT_KEYS, ROW_KEYS, SMALL, SMALL_ROWS, STATS_KEYS, STATUSES,
-    TASK_KEYS, TOOLS, URI, Checks, Home, TutorialClient, check_reports, rows, session,
+    ALLOW, CANCELLED, LARGE, MCP, NOBODY, PACED, RESULT_KEYS, ROW_KEYS, SMALL, SMALL_ROWS, STATS_KEYS, STATUSES,
+    TASK_KEYS, TOOLS, URI, WAITED, Checks, Home, TutorialClient, check_reports, rows, session,
 )
-
-# So many records take longer than a few reports are apart, and far less than a call may; so many more
-# are not through before they are cancelled.
-WAITED, CANCELLED = 500_000, 1_000_000
 
 checks = Checks("FastMCP 2.11.3, mcp 1.13.1")
 home = Home("f2", ALLOW)
@@ -146,7 +142,7 @@ async def wait(client):
     async def report(progress, total, message):
         reports.append((progress, total, message))
 
-    uri = await tutorial.start(LARGE, home.path("waited.db"), WAITED, batch_size=1000)
+    uri = await tutorial.start(LARGE, home.path("waited.db"), WAITED, **PACED)
     task_id = uri.rsplit("/", 1)[1]
     result = await client.call_tool("wait_for_task", {"task_id": task_id}, progress_handler=report)
     task = result.structured_content["task"]

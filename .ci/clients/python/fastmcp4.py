@@ -7,11 +7,9 @@ from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
 from harness import (
-    LARGE, MCP, NOBODY, RESULT_KEYS, ROW_KEYS, SMALL, STATS_KEYS, STATUSES, TASK_KEYS, TOOLS, URI,
-    Checks, Home, TutorialClient, check_reports, rows,
+    CANCELLED, LARGE, MCP, NOBODY, PACED, RESULT_KEYS, ROW_KEYS, SMALL, STATS_KEYS, STATUSES, TASK_KEYS, TOOLS, URI,
+    WAITED, Checks, Home, TutorialClient, check_reports, rows,
 )
-
-WAITED, CANCELLED = 500_000, 1_000_000
 
 checks = Checks("FastMCP 4.1.2, mcp 2.3.0")
 home = Home("f4")
@@ -45,7 +43,7 @@ async def wait_and_cancel(client, mode):
     async def report(progress, total, message):
         reports.append((progress, total, message))
 
-    uri = await tutorial.start(LARGE, home.path(f"{mode}.db"), WAITED, batch_size=1000)
+    uri = await tutorial.start(LARGE, home.path(f"{mode}.db"), WAITED, **PACED)
     result = await client.call_tool("wait_for_task", {"task_id": uri}, progress_handler=report)
     checks.equal("what was waited for", result.structured_content["task"]["status"], "completed")
     check_reports(checks, reports, WAITED)
