@@ -274,7 +274,7 @@ func (h *house) settle() {
 	if !h.ready(p) {
 		h.t.Fatalf("the daemon does not start any more (%v):\n%s", p.err, p.stderr.String())
 	}
-	defer time.AfterFunc(patience, h.giveUp).Stop() // a task that never ends must not hang the test
+	defer time.AfterFunc(5*patience, h.giveUp).Stop() // a task that never ends must not hang the test
 	h.load.finish()
 	c := dial(h.dir, client.Options{})
 	defer closeClient(c)

@@ -32,7 +32,7 @@ func TestClientSurvives(t *testing.T) {
 	defer group.Wait()
 	defer stop()
 	group.Go(func() {
-		if done, err := c.Wait(t.Context(), made.ID.Ref(), patience); err != nil || done.Status != task.StatusCompleted {
+		if done, err := c.Wait(t.Context(), made.ID.Ref(), 5*patience); err != nil || done.Status != task.StatusCompleted {
 			t.Errorf("the long wait: %s %v", done.Status, err)
 		}
 	})

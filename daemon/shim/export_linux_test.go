@@ -1,6 +1,13 @@
 package shim
 
-import "durable/daemon/shim/protocol"
+import (
+	"time"
+
+	"durable/daemon/shim/protocol"
+)
+
+// Patient makes a holder that was sent to a folder wait there for so long.
+func (s *Spare) Patient(d time.Duration) { s.sentFor = d }
 
 // GroupsIn makes groups in base, as if that was our own.
 func GroupsIn(base string) *Groups { return &Groups{base: base} }

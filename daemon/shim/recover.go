@@ -183,10 +183,11 @@ func (l Launcher) alive(p *Process) (*Process, Verdict, error) {
 }
 
 // looks is how often a tree is looked for that may be there and not be seen.
-const looks = 5
+const looks = 25
 
-// members looks for the processes of the attempt: where its control group has some, for no others but the program. In the middle of an exec a process has no environment for an instant: where there
-// is no "child" to know it by, it takes several looks to believe that nobody is there.
+// members looks for the processes of the attempt: where its control group has some, for no others but the program. Before its exec a process
+// has the environment of its holder, and in the middle of it none: where there is no "child" to know it by, it takes several looks to
+// believe that nobody is there.
 func (p *Process) members() (members []proc.Process, err error) {
 	if members := p.grouped(); len(members) > 0 {
 		return members, nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,10 +15,11 @@ import (
 	"durable/ipc/task"
 )
 
-// orphan starts a program, and kills its holder.
+// orphan starts a program, and kills its holder once the program can be told by its marks.
 func (b *bed) orphan() *shim.Process {
 	b.Helper()
 	p := b.start()
+	b.eventually("the program has begun", func() bool { return b.members() > 0 })
 	b.killHolder()
 	return p
 }
@@ -102,19 +104,27 @@ func TestAllKilled(t *testing.T) {
 	b := newBed(t, "exec sleep 1000")
 	p := b.start()
 	b.kill(b.holder())
-	if _, err := b.tree().Signal(9); err != nil {
-		t.Fatal(err)
-	}
+	b.killTree()
 	b.waitErr(p, shim.ErrLost)
 	b.recover(shim.Lost)
 	b = newBed(t, "exec sleep 1000")
 	p = b.start()
-	if _, err := b.tree().Signal(9); err != nil {
-		t.Fatal(err)
-	}
+	b.killTree()
 	if e := b.wait(p); e.Signal != "SIGKILL" {
 		t.Errorf("got %+v", e)
 	}
+}
+
+// killTree kills what has the marks: in the middle of its exec nothing has.
+func (b *bed) killTree() {
+	b.Helper()
+	b.eventually("it is killed", func() bool {
+		n, err := b.tree().Signal(syscall.SIGKILL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return n > 0
+	})
 }
 
 func TestOtherBoot(t *testing.T) {

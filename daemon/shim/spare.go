@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,6 +25,8 @@ const (
 type Spare struct {
 	// Dir is where the folder is made; on the disk of the attempts' folders, and nobody else's.
 	Dir string
+
+	sentFor time.Duration // instead of spareSent; 0: not
 
 	mu     sync.Mutex
 	h      *held          // nil: none waits
@@ -58,7 +61,7 @@ func (s *Spare) furnishLocked(path, dir string) (furnished bool) {
 		s.dismiss()
 	default:
 		s.sent = dir
-		s.timer.Reset(spareSent)
+		s.timer.Reset(cmp.Or(s.sentFor, spareSent))
 	}
 	return furnished
 }

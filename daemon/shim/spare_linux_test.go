@@ -32,6 +32,17 @@ func spareHolders(path string) (pids []int) {
 	return pids
 }
 
+// oneSpare returns the one that waits. It may be in the middle of its exec, and have no arguments yet.
+func oneSpare(t *testing.T, path string) int {
+	t.Helper()
+	var pids []int
+	polltest.True(t, patience, "a holder waits", func() bool { pids = spareHolders(path); return len(pids) > 0 })
+	if len(pids) != 1 {
+		t.Fatalf("holders %v wait, want one", pids)
+	}
+	return pids[0]
+}
+
 // copyHolder makes an executable of its own, so that its processes can be told from others'.
 func copyHolder(t *testing.T, path string) {
 	t.Helper()
@@ -68,11 +79,7 @@ func TestSpare(t *testing.T) {
 	}
 	waits := func() int {
 		<-ready
-		pids := spareHolders(path)
-		if len(pids) != 1 {
-			t.Fatalf("holders %v wait, want one", pids)
-		}
-		return pids[0]
+		return oneSpare(t, path)
 	}
 	run()
 	first := waits()
@@ -106,6 +113,7 @@ func TestFurnish(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "durable-shim")
 	copyHolder(t, path)
 	spare, ready := newSpare(t), make(chan struct{}, 8)
+	spare.Patient(patience) // the test takes its time between a folder and its start
 	l := shim.Launcher{Program: path, Spare: spare, Hook: func(point string) {
 		if point == shim.PointSpare {
 			ready <- struct{}{}
@@ -121,13 +129,10 @@ func TestFurnish(t *testing.T) {
 		if err := os.Remove(b.dir); err != nil {
 			t.Fatal(err)
 		}
-		pids := spareHolders(path)
-		if len(pids) != 1 {
-			t.Fatalf("holders %v wait, want one", pids)
-		}
+		holder := oneSpare(t, path)
 		b.l.Furnish(b.dir)
 		b.eventually("the holder is there", func() bool {
-			cwd, _ := os.Readlink("/proc/" + strconv.Itoa(pids[0]) + "/cwd")
+			cwd, _ := os.Readlink("/proc/" + strconv.Itoa(holder) + "/cwd")
 			return cwd == b.dir
 		})
 		entries, err := os.ReadDir(b.dir)
@@ -139,7 +144,7 @@ func TestFurnish(t *testing.T) {
 		if err != nil || len(entries) == 0 {
 			t.Fatalf("%v, %v in a furnished folder", entries, err)
 		}
-		return b, pids[0]
+		return b, holder
 	}
 	ends := func(b *bed) int {
 		p := b.start()

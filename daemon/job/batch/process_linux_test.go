@@ -12,7 +12,7 @@ import (
 func TestLeftBehind(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	l := prepare(t, map[string]any{
-		"total_items": 2, "command": []string{"sh", "-c", `setsid sh -c 'echo $$ >> "$0"; exec sleep 1000' "$1" </dev/null >/dev/null 2>&1 & until [ -s "$1" ]; do :; done`, "sh", pids},
+		"total_items": 2, "command": []string{"sh", "-c", `setsid sh -c 'echo $$ >> "$0"; while :; do sleep 1000; done' "$1" </dev/null >/dev/null 2>&1 & until [ -s "$1" ]; do :; done`, "sh", pids},
 	})
 	crashAt(l, 1<<40)
 	hook := 0

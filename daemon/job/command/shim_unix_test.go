@@ -211,6 +211,7 @@ func TestRealStop(t *testing.T) {
 func TestRealOrphan(t *testing.T) {
 	s := newReal(t, shell(`echo up; while [ ! -e go ]; do sleep 0.05; done`))
 	result := s.begin(t.Context())
+	await(t, "the program", func() bool { return strings.Contains(s.output("stdout"), "up") })
 	started, err := protocol.ParseStarted([]byte(s.output(protocol.FileStarted)))
 	if err != nil || started.Holder.PID <= 1 {
 		t.Fatal(err)

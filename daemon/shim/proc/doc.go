@@ -12,8 +12,9 @@
 // Many processes are pinned before the second look, which is one for all of them.
 //
 // A tree has a root, whose descendants it is (the holder is a subreaper, so that nothing can leave it), or, without a holder,
-// it is what has the marks of the attempt in its environment, the program, and the descendants of those. Where the program was started
-// in a control group (package cgroup), what is in that is of the tree too. Rejected: the process
+// it is what has the marks of the attempt in its environment, the program, and the descendants of those. In the middle of an exec a process
+// has no environment; on Linux a look waits for that to pass. Where the program was started in a control group (package cgroup), what is in
+// that is of the tree too. Rejected: the process
 // group (setsid leaves it), a pidfd of each process (a thousand descriptors that tell no more than one).
 //
 // The identity of a boot is the kernel's boot ID and when process 1 started: containers of one machine share the first.

@@ -44,6 +44,7 @@ type stat struct {
 	parent int
 	start  string // clock ticks since the boot
 	dead   bool   // a zombie: only its parent still has to hear of it
+	env    env
 }
 
 func look(pid int) (stat, bool) {
@@ -64,7 +65,7 @@ func parseStat(line string) (stat, bool) {
 	parent, err := strconv.Atoi(f[1])
 	// The first thread of a process can end before the others: a zombie that still runs.
 	dead := (f[0] == "Z" || f[0] == "X") && (f[17] == "1" || f[17] == "0")
-	return stat{parent, f[19], dead}, err == nil
+	return stat{parent: parent, start: f[19], dead: dead, env: envOf(f)}, err == nil
 }
 
 // read fills buf from a file of /proc and returns what it got.
@@ -113,27 +114,6 @@ func numbers() ([]int, error) {
 	return pids, err
 }
 
-// maxEnv bounds what is read of an environment.
-const maxEnv = 256 << 10
-
-// marked reports whether the environment of a process has all of marks.
-func marked(pid int, marks []string) bool {
-	if len(marks) == 0 {
-		return false
-	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil { // of another user, or gone
-		return false
-	}
-	env := "\x00" + string(b[:min(len(b), maxEnv)]) + "\x00"
-	for _, m := range marks {
-		if !strings.Contains(env, "\x00"+m+"\x00") {
-			return false
-		}
-	}
-	return true
-}
-
 // maxGenerations bounds the way up: a table that changes while it is read could have a circle.
 const maxGenerations = 10000
 
@@ -144,12 +124,14 @@ type scan struct {
 	belong map[int]bool
 	own    map[int]bool
 	group  map[int]bool // what is in the control group
+	env    []byte       // room for an environment
+	waits  int          // for processes in the middle of an exec
 }
 
 // scan begins a look. The caller and its ancestors are never of a tree, and neither is what descends from the caller
 // only: a daemon that was started from inside a task has the marks of that.
 func (t Tree) scan() *scan {
-	s := &scan{t, map[int]stat{}, map[int]bool{}, map[int]bool{}, map[int]bool{}}
+	s := &scan{t: t, stats: map[int]stat{}, belong: map[int]bool{}, own: map[int]bool{}, group: map[int]bool{}}
 	for _, pid := range cgroup.PIDs(t.Group) {
 		s.group[pid] = true
 	}
@@ -204,7 +186,7 @@ func (s *scan) member(pid int) bool {
 
 // origin reports whether a process belongs to a tree without a root by itself.
 func (s *scan) origin(pid int, st stat) bool {
-	return pid == s.t.Child.PID && st.start == s.t.Child.Start || marked(pid, s.t.Marks)
+	return pid == s.t.Child.PID && st.start == s.t.Child.Start || s.marked(pid)
 }
 
 // Members returns the processes of the tree that live.
