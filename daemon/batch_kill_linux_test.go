@@ -18,7 +18,7 @@ import (
 )
 
 // TestBatchKills kills the daemon under a batch of commands.
-func TestBatchKills(t *testing.T) { batchKills(t, 1000, 1, 3, patience) }
+func TestBatchKills(t *testing.T) { batchKills(t, 1000, 1, 3, 5*patience) }
 
 // batchKills runs n items, size at a time, at parallelism=2 and kills the daemon so many times on the way. Every item is in the
 // output once, in order, and no batch was run twice but those that are marked so.

@@ -24,7 +24,7 @@ const (
 	// copyKills are spread over the copy, verifyKills over what comes after it.
 	copyKills, verifyKills = 17, 3
 	// killRate spares no database: without it a fast machine is at the end before the kills are.
-	killRate = 100_000
+	killRate = 60_000
 )
 
 // TestCIFileKills moves a million rows into each kind of file while the daemon is killed 20 times, at random moments

@@ -36,16 +36,24 @@ func TestSpareEndsWithTheDaemon(t *testing.T) {
 	}
 	env := append(withShim(t, 8), "PATH="+out+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	p := start(t, dir, "shim.spare:0", env...).up()
-	c := dial(dir, client.Options{Via: task.ViaCLI})
+	c := dial(dir, client.Options{Via: task.ViaCLI, DialRetry: patience})
 	defer closeClient(c)
-	end := filepath.Join(out, "end")
-	made := submitCommand(t, c, map[string]any{"command": []string{"/bin/sh", "-c", untilFile(end) + "exit 0"}, "cwd": "/"})
+	end, submitted := filepath.Join(out, "end"), make(chan task.Task)
+	go func() { // the daemon may die before its answer has left: then it is asked again
+		params := mustJSON(map[string]any{"command": []string{"/bin/sh", "-c", untilFile(end) + "exit 0"}, "cwd": "/"})
+		made, err := c.Submit(t.Context(), task.Spec{Kind: "command", Params: params}, "")
+		if err != nil {
+			t.Error(err)
+		}
+		submitted <- made
+	}()
 	p.wait()
 	if p.point != "shim.spare" {
 		t.Fatalf("the daemon ended at %q:\n%s", p.point, p.stderr.String())
 	}
 	polltest.True(t, patience, "no holder waits for a daemon that is gone", func() bool { return spareHolders(bin) == 0 })
 	start(t, dir, "", env...).up()
+	made := <-submitted
 	touch(t, end)
 	for _, id := range []task.ID{made.ID, submitCommand(t, c, map[string]any{"command": []string{"/bin/true"}, "cwd": "/"}).ID} {
 		done, err := c.Wait(t.Context(), id.Ref(), patience)

@@ -18,6 +18,7 @@ import (
 	commandkind "durable/daemon/job/command"
 	"durable/daemon/job/noop"
 	"durable/daemon/job/training"
+	"durable/ipc/polltest"
 	"durable/ipc/task"
 )
 
@@ -310,7 +311,11 @@ func TestInfo(t *testing.T) {
 			r.Error("drain is not told")
 		}
 		r.submit(noopFor(0))
-		stats, err := r.Stats(r.Context())
+		var stats task.Stats
+		polltest.True(r.T, patience, "the end is counted, after it is told", func() bool {
+			stats, err = r.Stats(r.Context())
+			return err != nil || stats.Ended > 0
+		})
 		if err != nil || stats.Total != 2 || stats.Queued != 1 || stats.Submitted != 2 || stats.Ended != 1 || stats.Commits == 0 || stats.Disk.Store == 0 {
 			r.Errorf("stats: %+v %v", stats, err)
 		}

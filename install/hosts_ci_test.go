@@ -91,10 +91,9 @@ func underLoad(s *scope) {
 		pid = s.serving(pid)
 	}
 	s.until("requests", func() bool { return l.sent.Load() >= 400 })
+	rate := float64(l.sent.Load()) / time.Since(began).Seconds()
 	close(stop)
 	<-done
-	took := time.Since(began)
-	rate := float64(l.sent.Load()) / took.Seconds()
 	t.Logf("%d requests through 3 restarts, %.0f a second, %d failed, the slowest took %s", l.sent.Load(), rate, l.failed.Load(),
 		time.Duration(l.worst.Load()).Round(time.Millisecond))
 	if rate < 90 {

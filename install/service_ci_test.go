@@ -58,7 +58,7 @@ func TestCIService(t *testing.T) {
 	t.Run("others", func(t *testing.T) { strangers(t, r, works) })
 	t.Run("host", func(t *testing.T) { hostDies(r.scopes(t, "carl")) })
 	each("before the reboot", func(s *scope, w *work) {
-		w.copying = w.copies(20_000)
+		w.copying = w.copies(40_000)
 		w.holds("the submit")
 	})
 	r.must(r.do("reboot"))

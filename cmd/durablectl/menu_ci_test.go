@@ -134,7 +134,7 @@ func TestCIMenu(t *testing.T) {
 	w.expect(`ID: ` + short + ` \| COMPLETED \| 100\.0% \| Migrated 1000/1000 records\n`)
 	prompt()
 	w.send("8")
-	w.expect(`Bye!\n`)
+	w.expect(`Bye!\n\$`)
 
 	w.send("durablectl menu")
 	prompt()
@@ -160,7 +160,7 @@ func TestCIMenu(t *testing.T) {
 	w.expect(`Total tasks: 2\n   Running: 0\n   Completed: 1\n   Failed: 0\n   Cancelled: 1\n   Pending: 0\n   Active background tasks: 0\n`)
 	prompt()
 	w.tmux("send-keys", "-t", "menu", "C-c")
-	w.expect(`Demo interrupted\. Bye! The tasks go on`)
+	w.expect(`Demo interrupted\. Bye! The tasks go on; durablectl list\n\$`) // and the shell reads again
 	w.send("echo $?")
 	w.expect(`\n130\n`)
 }

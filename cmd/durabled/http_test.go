@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -184,10 +185,15 @@ func TestHTTPServesTheDaemonsTasks(t *testing.T) {
 	if tools := w.call(session, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`); !strings.Contains(tools, "start_data_migration") {
 		t.Errorf("tools: %s", tools)
 	}
+	said := bufio.NewReader(stream.Body)
+	for line := ""; !strings.Contains(line, "Data migration completed: 2 records"); {
+		if line, err = said.ReadString('\n'); err != nil {
+			t.Fatalf("the stream ended without a word of the migration's end: %v", err)
+		}
+	}
 	w.leave()
-	rest, _ := io.ReadAll(stream.Body)
-	if !strings.Contains(string(rest), "Data migration completed: 2 records") {
-		t.Errorf("the stream said %q", rest)
+	if _, err := io.Copy(io.Discard, said); err != nil {
+		t.Errorf("the end of the stream: %v", err)
 	}
 }
 

@@ -26,7 +26,7 @@ func TestANamedPipeIsNoArtifact(t *testing.T) {
 		return nil, syscall.Mkfifo(pipe, 0o600)
 	}}).up()
 	id := h.wait(h.submit(task.Spec{Kind: "k"}).ID).ID
-	rescue := time.AfterFunc(5*time.Second, func() {
+	rescue := time.AfterFunc(time.Minute, func() {
 		if f, err := os.OpenFile(pipe, os.O_WRONLY, 0); err == nil {
 			_ = f.Close()
 		}

@@ -3,7 +3,7 @@
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport, getDefaultEnvironment } from '@modelcontextprotocol/client/stdio';
 
-import { Checks, Home, LARGE, MCP, NOBODY, PACED, STATUSES, TEMPLATES, TOOLS, WAITED, checkReports, read, start } from './harness.mjs';
+import { Checks, Home, LARGE, MCP, NOBODY, PACED, STATUSES, TEMPLATES, TOOLS, WAITED, checkReports, inOrder, read, start } from './harness.mjs';
 
 const checks = new Checks('TypeScript client 2.4.0');
 const home = new Home('t2');
@@ -18,6 +18,7 @@ async function connect(mode) {
   client.setNotificationHandler('notifications/resources/updated', (n) => void session.updates.push(n.params.uri));
   client.setNotificationHandler('notifications/message', (n) => void session.logs.push([n.params.level, n.params.data]));
   await client.connect(transport);
+  inOrder(transport);
   return session;
 }
 

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport, getDefaultEnvironment } from '@modelcontextprotocol/client/stdio';
 
-import { Checks, Home, MCP, TOOLS, URI, read } from './harness.mjs';
+import { Checks, Home, MCP, TOOLS, URI, inOrder, read } from './harness.mjs';
 
 const checks = new Checks('TypeScript client 2.4.0: commands');
 
@@ -42,6 +42,7 @@ async function connect(home, mode, answers) {
     });
   }
   await client.connect(transport);
+  inOrder(transport);
   checks.equal('protocol version', client.getNegotiatedProtocolVersion(), mode === 'auto' ? '2026-07-28' : '2025-11-25');
   session.client = client;
   session.call = async (name, args = {}, options) => {

@@ -15,7 +15,7 @@ export const LARGE_ROWS = 2_000_000;
 // What is waited for takes two seconds, on any machine: a few reports come on the way, and one call, which lasts 25 s at most,
 // sees the end of it even where everything else takes ten times as long.
 export const WAITED = 200_000;
-export const PACED = { record_count: WAITED, batch_size: 1000, rate_limit: 100_000 };
+export const PACED = { record_count: WAITED, batch_size: 10_000, rate_limit: 100_000 };
 
 export const TOOLS = [
   'cancel_task', 'get_server_stats', 'get_task_output', 'get_task_status', 'list_tasks', 'pause_task', 'resume_task',
@@ -25,6 +25,14 @@ export const TEMPLATES = ['task://list/{status}', 'task://log/{task_id}', 'task:
 export const STATUSES = ['pending', 'running', 'completed', 'failed', 'cancelled'];
 export const URI = /^task:\/\/status\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 export const NOBODY = '019a0000-0000-7000-8000-00000000dead';
+
+/** Has the transport of a connected client deliver one message after the other. These clients handle a notification later than a reply that comes
+ * with it, and have forgotten by then who wanted the progress: the last report would be lost, and a fault, whenever one read has both. */
+export function inOrder(transport) {
+  const deliver = transport.onmessage;
+  let turn = Promise.resolve();
+  transport.onmessage = (...message) => void (turn = turn.then(() => deliver(...message)));
+}
 
 /** Counts what was checked. The first thing that is not as it should be ends the program. */
 export class Checks {

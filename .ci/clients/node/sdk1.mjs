@@ -6,7 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport, getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { LoggingMessageNotificationSchema, ResourceUpdatedNotificationSchema, ResultSchema } from '@modelcontextprotocol/sdk/types.js';
 
-import { Checks, Home, LARGE, LARGE_ROWS, MCP, NOBODY, PACED, SMALL, STATUSES, TEMPLATES, TOOLS, WAITED, checkReports, read, start } from './harness.mjs';
+import { Checks, Home, LARGE, LARGE_ROWS, MCP, NOBODY, PACED, SMALL, STATUSES, TEMPLATES, TOOLS, WAITED, checkReports, inOrder, read, start } from './harness.mjs';
 
 const checks = new Checks('TypeScript SDK 1.32.2');
 const home = new Home('t1');
@@ -24,6 +24,7 @@ async function connect() {
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, (n) => void session.updates.push(n.params.uri));
   client.setNotificationHandler(LoggingMessageNotificationSchema, (n) => void session.logs.push([n.params.level, n.params.data]));
   await client.connect(transport);
+  inOrder(transport);
   return session;
 }
 
@@ -112,7 +113,7 @@ async function endAsTold({ client, updates }, uri) {
 /** The daemon is killed and later restarted while a task runs and the host listens: ten seconds of it, on any machine. */
 async function survive({ client, transport, sent, updates, logs, faults }) {
   const proxy = transport.pid;
-  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: home.path('b.db'), batch_size: 2000, rate_limit: 200_000 });
+  const [uri, id] = await start(client, checks, { source_path: LARGE, destination_path: home.path('b.db'), batch_size: 20_000, rate_limit: 200_000 });
   await client.subscribeResource({ uri });
   const call = (name, args) => client.callTool({ name, arguments: { task_id: id, ...args } });
   await checks.until('progress', async () => (await read(client, uri)).done > 0);

@@ -55,14 +55,29 @@ func whole(t *testing.T, reports []task.Progress, total int64, unit string) {
 }
 
 func TestCITqdm(t *testing.T) {
-	venv := filepath.Join(t.TempDir(), "venv")
-	for _, args := range [][]string{{"python3", "-m", "venv", venv}, {venv + "/bin/pip", "-q", "install", "tqdm"}} {
+	dir := t.TempDir()
+	venv := filepath.Join(dir, "venv")
+	for _, args := range [][]string{{"python3", "-m", "venv", venv}, {"../../../.ci/again", venv + "/bin/pip", "-q", "install", "tqdm"}} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
 	}
-	reports := progressOf(t, map[string]any{"command": []string{venv + "/bin/python", "-c",
-		"import time\nfrom tqdm import tqdm\nfor i in tqdm(range(500)): time.sleep(0.003)"}})
+	// It goes on past 100 and 300 when what is before has been reported.
+	s := newReal(t, map[string]any{"cwd": dir, "command": []string{venv + "/bin/python", "-c", `
+import os, time
+from tqdm import tqdm
+for i in tqdm(range(500)):
+    time.sleep(0.003)
+    while i in (100, 300) and not os.path.exists(str(i)): time.sleep(0.01)`}})
+	s.host.Reported = func(p task.Progress) {
+		if p.Done > 0 {
+			touch(t, filepath.Join(dir, "100"))
+		}
+		if p.Done > 100 {
+			touch(t, filepath.Join(dir, "300"))
+		}
+	}
+	reports := reportsOf(t, s)
 	whole(t, reports, 500, "")
 	if !slices.ContainsFunc(reports, func(p task.Progress) bool { return p.Rate > 1 && p.ETA != nil }) {
 		t.Errorf("neither rate nor time left in %v", reports)
@@ -76,14 +91,22 @@ func TestCIRsync(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, make([]byte, 2<<20), 0o600); err != nil {
+		if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	whole(t, progressOf(t, map[string]any{
-		"command": []string{"rsync", "-a", "--bwlimit=16000", "--info=progress2", "src/", "a/"}, "cwd": dir}), 100, "%")
-	reports := progressOf(t, map[string]any{"command": []string{"rsync", "-a", "--bwlimit=16000", "--progress", "src/", "b/"}, "cwd": dir})
-	whole(t, reports, 9, "files")
+	for _, c := range []struct {
+		flag  string
+		total int64
+		unit  string
+	}{{"--info=progress2", 100, "%"}, {"--progress", 9, "files"}} {
+		t.Run(c.flag, func(t *testing.T) {
+			t.Parallel()
+			// Five seconds: a test that does not come to run for one of them sees enough.
+			command := []string{"rsync", "-a", "--bwlimit=1600", c.flag, "src/", c.unit + "/"}
+			whole(t, progressOf(t, map[string]any{"command": command, "cwd": dir}), c.total, c.unit)
+		})
+	}
 }
 
 // TestCICurl: curl shows its meter once a second, and its --limit-rate is a rough one. So the server waits for the report of what it has
@@ -149,5 +172,11 @@ func TestCIFlood(t *testing.T) {
 		t.Errorf("%s of CPU in %s", used, took)
 	} else {
 		t.Logf("%s of CPU in %s", used, took)
+	}
+}
+
+func touch(t *testing.T, path string) {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Error(err)
 	}
 }

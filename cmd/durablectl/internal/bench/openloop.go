@@ -18,7 +18,7 @@ const (
 	// that counts.
 	openLoopClients = 64
 	// straggler is how long the last events are waited for.
-	straggler = 10 * time.Second
+	straggler = time.Minute
 	// warmUp is the time until the first submit: the watcher is to listen by then.
 	warmUp = 50 * time.Millisecond
 )
