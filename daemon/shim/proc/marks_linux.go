@@ -16,6 +16,15 @@ const (
 	kernelThread = 0x00200000
 )
 
+// env is what a process has for an environment.
+type env int
+
+const (
+	envNever env = iota
+	envEmpty     // as it seems
+	envSome      // or it will have
+)
+
 // envOf says what is known of the environment of a process from the fields of /proc/PID/stat from the third one on, the state. It lies from
 // the 50th (env_start) to the 51st (env_end). In the middle of an exec, for an instant, both are 0, and then, for a shorter one, they are the
 // same. Linux before 3.5 does not name them, and neither does it those of a process that the caller may not read.
@@ -31,15 +40,6 @@ func envOf(f []string) env {
 	return envSome
 }
 
-// env is what a process has for an environment.
-type env int
-
-const (
-	envNever env = iota
-	envEmpty     // as it seems
-	envSome      // or it will have
-)
-
 // emptyLooks is how many looks have to find an environment empty.
 const emptyLooks = 3
 
@@ -53,12 +53,12 @@ func (s *scan) marked(pid int) bool {
 		s.env = make([]byte, maxEnv) // for one read of all: between two it can become the environment of another program
 	}
 	for empty := 0; ; s.waits++ {
-		env, ok := read("/proc/"+strconv.Itoa(pid)+"/environ", s.env)
+		vars, ok := read("/proc/"+strconv.Itoa(pid)+"/environ", s.env)
 		if !ok { // of another user, or gone
 			return false
 		}
-		if len(env) > 0 {
-			return hasAll(env, s.t.Marks)
+		if len(vars) > 0 {
+			return hasAll(vars, s.t.Marks)
 		}
 		st, ok := look(pid)
 		if st.env == envEmpty {
@@ -72,8 +72,8 @@ func (s *scan) marked(pid int) bool {
 }
 
 // hasAll reports whether an environment, whose variables end with a NUL, has all marks.
-func hasAll(env []byte, marks []string) bool {
-	text := "\x00" + string(env) + "\x00"
+func hasAll(vars []byte, marks []string) bool {
+	text := "\x00" + string(vars) + "\x00"
 	for _, m := range marks {
 		if !strings.Contains(text, "\x00"+m+"\x00") {
 			return false
