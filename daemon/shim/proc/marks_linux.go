@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -52,6 +54,7 @@ func (s *scan) marked(pid int) bool {
 	if s.env == nil {
 		s.env = make([]byte, maxEnv) // for one read of all: between two it can become the environment of another program
 	}
+	pause := unix.NsecToTimespec(execPause.Nanoseconds())
 	for empty := 0; ; s.waits++ {
 		vars, ok := read("/proc/"+strconv.Itoa(pid)+"/environ", s.env)
 		if !ok { // of another user, or gone
@@ -67,7 +70,7 @@ func (s *scan) marked(pid int) bool {
 		if !ok || st.dead || st.env == envNever || empty == emptyLooks || s.waits == execWaits {
 			return false
 		}
-		time.Sleep(execPause)
+		_ = unix.Nanosleep(&pause, nil) // in the processes' time, which is no test's
 	}
 }
 
