@@ -14,7 +14,7 @@ import (
 // answerTime is what is left of a call after the longest wait, to answer in.
 const answerTime = 500 * time.Millisecond
 
-// progressInterval is the least time between two progress notifications of a call.
+// progressInterval is the least time between two progress notifications of a call; what comes meanwhile is told at its end.
 const progressInterval = 250 * time.Millisecond
 
 // waitForTask answers at the end of the task, at the timeout, or when the client takes the call back
@@ -90,7 +90,9 @@ func (c *call) report(ctx context.Context, t task.Task, token any) func(task.Tas
 		return func(last task.Task) { p.send(context.WithoutCancel(ctx), last.Progress) }
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { p.follow(ctx, stream) })
+	latest := make(chan task.Progress, 1)
+	wg.Go(func() { read(stream, latest) })
+	wg.Go(func() { p.follow(ctx, latest) })
 	return func(last task.Task) {
 		cancel()
 		_ = stream.Close()
@@ -104,17 +106,42 @@ type progress struct {
 	ss    *mcp.ServerSession
 	token any
 	sent  int64
-	at    time.Time
 }
 
-func (p *progress) follow(ctx context.Context, stream task.EventStream) {
+// read keeps in latest what the stream said last, until it ends.
+func read(stream task.EventStream, latest chan task.Progress) {
 	for {
 		ev, err := stream.Next()
-		if err != nil || ctx.Err() != nil {
+		if err != nil {
 			return
 		}
-		if ev.Task != nil && time.Since(p.at) >= progressInterval {
-			p.send(ctx, ev.Task.Progress)
+		if ev.Task == nil {
+			continue
+		}
+		select {
+		case <-latest: // an older one, which is not told any more
+		default:
+		}
+		latest <- ev.Task.Progress
+	}
+}
+
+// follow sends what is in latest, in turns that are progressInterval apart. The job may be silent for long after what it said last.
+func (p *progress) follow(ctx context.Context, latest <-chan task.Progress) {
+	turn := time.NewTimer(progressInterval)
+	defer turn.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-turn.C:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-latest:
+			p.send(ctx, now)
+			turn.Reset(progressInterval)
 		}
 	}
 }
@@ -124,7 +151,7 @@ func (p *progress) send(ctx context.Context, now task.Progress) {
 	if now.Done <= p.sent {
 		return
 	}
-	p.sent, p.at = now.Done, time.Now()
+	p.sent = now.Done
 	params := &mcp.ProgressNotificationParams{ProgressToken: p.token, Progress: float64(now.Done), Message: now.Message}
 	if now.Total != nil {
 		params.Total = float64(*now.Total)
