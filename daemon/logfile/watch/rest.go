@@ -12,11 +12,30 @@ const (
 	rest = 16 * time.Millisecond
 	// restAfter is the number of notices without a break that make a flood.
 	restAfter = 8
-	// lull between two notices is a break.
+	// lull between two notices is a break, by the listener's clock.
 	lull = 3 * pace
 	// rests: elsewhere a watch costs too much to be put back so often.
 	rests = runtime.GOOS == "linux"
 )
+
+// clock is the listener's own time: what it has waited for events and paused, and not for how long others had the processors before it came
+// to run again. By any other clock a flood would have breaks on a busy machine, just where its program can least afford to pay for events.
+type clock struct {
+	spent time.Duration
+	from  time.Time // when it began to wait; zero: it does not
+}
+
+func (c *clock) now() time.Duration {
+	if c.from.IsZero() {
+		return c.spent
+	}
+	return c.spent + time.Since(c.from)
+}
+
+func (c *clock) wait() { c.from = time.Now() }
+
+// look ends a wait. The pause that follows is counted with it.
+func (c *clock) look() { c.spent, c.from = c.now()+pace, time.Time{} }
 
 // tire counts what was just told of dirs, and has those rest that are flooded.
 func (w *Watcher) tire(dirs map[string]bool) {
@@ -25,9 +44,8 @@ func (w *Watcher) tire(dirs map[string]bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := time.Now()
 	for dir := range dirs {
-		if f := w.folders[dir]; f != nil && f.flooded(now) {
+		if f := w.folders[dir]; f != nil && f.flooded(w.clock.now()) {
 			f.resting = true
 			w.group.Go(func() { w.rest(dir, f) })
 		}
@@ -35,8 +53,8 @@ func (w *Watcher) tire(dirs map[string]bool) {
 }
 
 // flooded counts a notice. After a rest a single one without a break is enough for the next rest.
-func (f *folder) flooded(now time.Time) bool {
-	if now.Sub(f.told) > lull {
+func (f *folder) flooded(now time.Duration) bool {
+	if now-f.told > lull {
 		f.notices = 0
 	}
 	f.told = now
@@ -66,7 +84,7 @@ func (w *Watcher) rest(dir string, f *folder) {
 	}
 	w.adding.Unlock()
 	w.mu.Lock()
-	f.resting, f.told = false, time.Now()
+	f.resting, f.told = false, w.clock.now()
 	w.mu.Unlock()
 	w.tell(map[string]bool{dir: true})
 	w.rested.Add(1)

@@ -47,6 +47,7 @@ type Watcher struct {
 	told    bool
 
 	mu      sync.Mutex
+	clock   clock
 	folders map[string]*folder
 	closed  bool
 
@@ -59,8 +60,8 @@ type folder struct {
 	watchers map[chan struct{}]struct{}
 	gone     chan struct{} // closed when nobody watches it any more
 
-	told    time.Time // the last notice, or the end of the last rest
-	notices int       // without a break
+	told    time.Duration // the last notice, or the end of the last rest, by the listener's clock
+	notices int           // without a break
 	resting bool
 }
 
@@ -172,11 +173,13 @@ func (w *Watcher) tickLocked(dir string, f *folder) {
 func (w *Watcher) listen(system *fsnotify.Watcher) {
 	dirty := map[string]bool{}
 	for {
+		w.keep((*clock).wait)
 		select {
 		case ev, ok := <-system.Events:
 			if !ok {
 				return
 			}
+			w.keep((*clock).look)
 			note(dirty, ev)
 			for range len(system.Events) {
 				if ev, ok := <-system.Events; ok {
@@ -189,11 +192,18 @@ func (w *Watcher) listen(system *fsnotify.Watcher) {
 			if !ok {
 				return
 			}
+			w.keep((*clock).look)
 			w.tell(nil)
 		}
 		clear(dirty)
 		time.Sleep(pace)
 	}
+}
+
+func (w *Watcher) keep(step func(*clock)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	step(&w.clock)
 }
 
 // note adds the folders that ev can be about: the file's, or the one that is itself meant.
