@@ -31,7 +31,7 @@ var terminalPhrases = []string{
 	"durablectl run --stdin FILE -- ...", "and name it in the command, such as program < FILE with shell=true",
 	"only commands read from stdin: durablectl run", "only what start_command started with interactive=true reads from stdin",
 	"start it with stdin open: durablectl run --interactive -- ...", "start_command with interactive=true keeps the input open",
-	"a line for the shell goes into script with shell=true", "a line for the shell is its only element, with shell=true",
+	"a line for the shell: durablectl run --shell 'LINE'", "a line for the shell is the only element of command, with shell=true",
 	"--env ", "in env: ",
 }
 

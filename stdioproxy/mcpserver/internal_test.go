@@ -188,6 +188,8 @@ func TestToolHint(t *testing.T) {
 		"its log has the stack: durablectl logs 12":                         "its log has the stack: get_task_output 12",
 		"durablectl status shows whether it is back":                        "durablectl status shows whether it is back",
 		"start it: durablectl restart, or durabled run":                     "start it: durablectl restart, or durabled run",
+		"each argument is a word of its own; a line for the shell: durablectl run --shell 'LINE'": "each argument is a word of its own; a line for " +
+			"the shell is the only element of command, with shell=true",
 	} {
 		if got := toolHint(hint); got != want {
 			t.Errorf("toolHint(%q) = %q, want %q", hint, got, want)

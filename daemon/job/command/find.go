@@ -44,7 +44,7 @@ func find(name, cwd string, env []string) (string, error) {
 	e := invalid("command: %s: no such program on the PATH", Mask(name))
 	e.Err = fs.ErrNotExist
 	if strings.ContainsAny(name, " \t\n;|&<>") {
-		return "", e.WithHint("command is an array, one element an argument; a line for the shell goes into script with shell=true")
+		return "", e.WithHint("each argument is a word of its own; a line for the shell: durablectl run --shell 'LINE'")
 	}
 	return "", e.WithHint("give its absolute path, or env PATH; PATH is %s", shorten(lookup(env, "PATH")))
 }

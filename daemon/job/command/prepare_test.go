@@ -67,7 +67,7 @@ func TestRefused(t *testing.T) {
 		{"a string", map[string]any{"command": "make -j8"}, "command: a JSON string, want an array of strings", ""},
 		{"unknown", map[string]any{"comand": 1}, `unknown parameter "comand"`, "command takes command"},
 		{"not on the PATH", map[string]any{"command": []string{"no-such-program"}}, "no-such-program: no such program on the PATH", dir},
-		{"a line without a shell", map[string]any{"command": []string{"make -j8"}}, "no such program", "script with shell=true"},
+		{"a line without a shell", map[string]any{"command": []string{"make -j8"}}, "no such program", "durablectl run --shell 'LINE'"},
 		{"no such file", map[string]any{"command": []string{"/no/such"}}, "/no/such: no such program", "/no/such"},
 		{"not executable", map[string]any{"command": []string{"plain"}}, "plain: not executable", "chmod +x " + filepath.Join(dir, "plain")},
 		{"a folder", map[string]any{"command": []string{dir}}, "a folder", "program in it"},
