@@ -115,7 +115,7 @@ func TestAllKilled(t *testing.T) {
 	}
 }
 
-// killTree kills what has the marks: in the middle of its exec nothing has.
+// killTree kills what has the marks, which a program has from its exec on.
 func (b *bed) killTree() {
 	b.Helper()
 	b.eventually("it is killed", func() bool {

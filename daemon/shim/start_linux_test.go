@@ -205,7 +205,7 @@ func TestHolderLives(t *testing.T) {
 	}
 }
 
-// checkLeft: one process is left, or none. One that is kept may be in the middle of its exec, and have no marks yet.
+// checkLeft: one process is left, or none. One that is kept may still be on its way to its exec.
 func (b *bed) checkLeft(keep bool) {
 	b.Helper()
 	if keep {
